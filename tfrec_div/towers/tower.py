@@ -1,0 +1,85 @@
+"""A tower: the features of a user or an item in, one vector out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.towers.dropout import RepeatableDropout
+
+
+@keras.utils.register_keras_serializable(package="tfrec_div")
+class Tower(keras.Model):
+    """Encodes each feature, fuses the vectors, and passes the result through a network.
+
+    Args:
+        encoders: A layer for each feature, by the feature's name: called with the feature, it returns float
+            [batch, dim], and its `present` tells bool [batch] which rows have the feature.
+        fusion: Layer that takes float [batch, features, dim] and `modality_mask` bool [batch, features] to float
+            [batch, embedding_dim].
+        hidden_units: Units of the layers after the fusion; none by default.
+        dropout: Share of the fused vector's entries that training drops, in [0, 1).
+        normalize: Whether the result has length 1.
+        **kwargs: As for any Keras model.
+
+    Example:
+        >>> from tfrec_div.towers.encoders import CodeEncoder, NumberEncoder
+        >>> from tfrec_div.towers.fusion import ConcatFusion
+        >>> tower = Tower({"brand": CodeEncoder(5, 4), "price": NumberEncoder(4)}, ConcatFusion(4))
+        >>> tower({"brand": tf.constant([2]), "price": tf.constant([[0.5, 1.0]])}).shape
+        TensorShape([1, 4])
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, keras.layers.Layer],
+        fusion: keras.layers.Layer,
+        hidden_units: Sequence[int] = (),
+        dropout: float = 0.0,
+        normalize: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not encoders:
+            raise ValueError("encoders is empty: a tower needs at least one feature")
+        self.encoders = dict(encoders)
+        self.fusion = fusion
+        self.hidden_units = tuple(hidden_units)
+        self.normalize = normalize
+        self.dropout = RepeatableDropout(dropout)
+        self._layers_after = [keras.layers.Dense(units, activation="relu") for units in self.hidden_units]
+        if self._layers_after:
+            self._layers_after.append(keras.layers.Dense(fusion.dim))
+
+    def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        """Encodes a dictionary that holds each feature of the tower (others are passed over)."""
+        missing = sorted(set(self.encoders) - set(features))
+        if missing:
+            raise ValueError(
+                f"the tower {self.name!r} expects {sorted(self.encoders)}, but {missing} is missing"
+            )
+        vectors = tf.stack([e(features[n]) for n, e in self.encoders.items()], axis=1)
+        mask = tf.stack([e.present(features[n]) for n, e in self.encoders.items()], axis=1)
+        output = self.dropout(self.fusion(vectors, modality_mask=mask), training=training)
+        for layer in self._layers_after:
+            output = layer(output)
+        return tf.math.l2_normalize(output, axis=-1) if self.normalize else output
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments."""
+        serialize = keras.layers.serialize
+        return {
+            "name": self.name,
+            "encoders": {name: serialize(layer) for name, layer in self.encoders.items()},
+            "fusion": serialize(self.fusion),
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout.rate,
+            "normalize": self.normalize,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Tower:
+        """Makes a tower of what `get_config` returned."""
+        build = keras.layers.deserialize
+        encoders = {name: build(layer, custom_objects) for name, layer in config["encoders"].items()}
+        return cls(**{**config, "encoders": encoders, "fusion": build(config["fusion"], custom_objects)})
