@@ -1,0 +1,57 @@
+"""The NumPy front door."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfrec_div.rerank import MMR, diversify
+
+SCORES = np.array([[0.9, 0.8, 0.7, 0.1], [0.1, 0.2, 0.3, 0.4]])
+VECTORS = np.array([[[1, 0], [1, 0], [0, 1], [0, 1]], [[1, 0], [0, 1], [1, 0], [1, 0]]], float)
+
+
+def test_one_list_is_a_batch_of_one():
+    one = diversify(SCORES[0], VECTORS[0], k=3, diversity=0.5)
+    assert one.tolist() == [0, 2, 1]
+    assert diversify(SCORES[:1], VECTORS[:1], k=3, diversity=0.5).tolist() == [[0, 2, 1]]
+
+
+def test_lists_are_accepted_in_place_of_arrays():
+    assert diversify([3, 1, 2], [[1.0], [1.0], [1.0]], k=2, diversity=0).tolist() == [0, 2]
+
+
+def test_agrees_with_the_layer():
+    expected = MMR(k=3, diversity=0.5)({"scores": SCORES, "vectors": VECTORS}).numpy()
+    np.testing.assert_array_equal(diversify(SCORES, VECTORS, k=3, diversity=0.5), expected)
+
+
+def test_levels_per_list():
+    got = diversify(SCORES, VECTORS, k=2, diversity=np.array([0.0, 0.9]))
+    assert got.tolist() == [[0, 1], [3, 1]]
+
+
+def test_mask_leaves_candidates_out():
+    mask = np.array([False, True, True, True])
+    assert diversify(SCORES[0], VECTORS[0], k=4, diversity=0.0, candidate_mask=mask).tolist() == [1, 2, 3, -1]
+
+
+def test_no_candidates_give_padding():
+    assert diversify(np.zeros(0), np.zeros((0, 2)), k=2).tolist() == [-1, -1]
+
+
+def test_unknown_method_lists_the_names():
+    with pytest.raises(ValueError, match=r"mmr, dpp.*received 'mmrr'"):
+        diversify(SCORES, VECTORS, method="mmrr")
+
+
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match=r"diversify: inputs\['scores'\].*nan"):
+        diversify([np.nan, 1.0], [[1.0], [1.0]])
+
+
+def test_vectors_that_do_not_fit_are_named():
+    with pytest.raises(
+        ValueError, match=r"inputs\['vectors'\] must have the shape \[1, 2, dim\]; received \[1, 3, 1\]"
+    ):
+        diversify([1.0, 1.0], [[1.0], [1.0], [1.0]])
