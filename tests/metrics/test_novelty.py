@@ -1,0 +1,63 @@
+"""Novelty: by hand, and against rectools."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfrec_div.metrics import novelty, popularity
+
+# rectools' example: item 1 was used by three users of three, item 2 by one, item 3 by none.
+COUNTS = np.array([3, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("k", "expected"), [(1, [1.5849625, 1.5849625, 0]), (3, [1.5849625, 1.5849625, 0.79248125])]
+)
+def test_inverse_user_frequency_of_the_example_in_rectools(k, expected):
+    rows = np.array([[2, -1, -1], [1, 2, -1], [0, 1, -1]])[:, :k]
+    np.testing.assert_allclose(novelty(rows, COUNTS, 3, "rectools"), expected, atol=1e-7)
+
+
+def test_smoothed_by_hand():
+    # (3+1)/4 = 1 -> 0 bits; 2/4 -> 1 bit; 1/4 -> 2 bits
+    rows = np.array([[0, 1, 2], [2, -1, -1], [-1, -1, -1]])
+    assert novelty(rows, COUNTS, 3).tolist() == [1.0, 2.0, 0.0]
+
+
+def test_recommenders_by_hand():
+    # Shares 3/4 and 1/4 of all interactions; the item that nobody used is passed over.
+    rows = np.array([[0, 1], [1, 2]])
+    np.testing.assert_allclose(novelty(rows, COUNTS, 3, "recommenders"), [(2 - np.log2(3) + 2) / 2, 2.0])
+
+
+def test_agrees_with_rectools_on_random_lists():
+    pytest.importorskip("rectools.metrics", reason="rectools is not installed")
+    import pandas as pd
+    import rectools
+    from rectools.metrics import MeanInvUserFreq
+
+    rng = np.random.default_rng(2)
+    pairs = np.unique(rng.integers(0, [40, 25], size=(200, 2)), axis=0)
+    rows = np.argsort(rng.random((40, 25)), axis=1)[:, :5]
+    columns = rectools.Columns
+    before = pd.DataFrame({columns.User: pairs[:, 0], columns.Item: pairs[:, 1]})
+    reco = pd.DataFrame(
+        {
+            columns.User: np.repeat(np.arange(40), 5),
+            columns.Item: rows.ravel(),
+            columns.Rank: np.tile(np.arange(1, 6), 40),
+        }
+    )
+    theirs = MeanInvUserFreq(k=5).calc_per_user(reco, before).sort_index()
+    counts = np.bincount(pairs[:, 1], minlength=25)
+    np.testing.assert_allclose(novelty(rows, counts, before[columns.User].nunique(), "rectools"), theirs)
+
+
+def test_popularity_is_the_mean_count():
+    assert popularity(np.array([[0, 1], [2, -1], [-1, -1]]), COUNTS).tolist() == [2.0, 0.0, 0.0]
+
+
+def test_unknown_definition_lists_the_known():
+    with pytest.raises(ValueError, match="smoothed, rectools, recommenders; received 'merlin'"):
+        novelty(np.array([[0]]), COUNTS, 3, "merlin")

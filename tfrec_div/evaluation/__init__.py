@@ -1,0 +1,28 @@
+"""Evaluation of recommenders: per-user values, intervals, paired tests, exact ranks and baselines."""
+
+from tfrec_div.evaluation.baselines import Popularity, Random
+from tfrec_div.evaluation.evaluation import Evaluation
+from tfrec_div.evaluation.evaluator import evaluate
+from tfrec_div.evaluation.ranks import target_ranks
+from tfrec_div.evaluation.stats import (
+    Interval,
+    PairedTest,
+    bootstrap_interval,
+    bootstrap_rows,
+    holm,
+    paired_test,
+)
+
+__all__ = [
+    "Evaluation",
+    "Interval",
+    "PairedTest",
+    "Popularity",
+    "Random",
+    "bootstrap_interval",
+    "bootstrap_rows",
+    "evaluate",
+    "holm",
+    "paired_test",
+    "target_ranks",
+]

@@ -1,0 +1,69 @@
+"""Recommended lists as matrices: what the metrics have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+
+def check_rows(rows: np.ndarray, num_items: int | None = None) -> np.ndarray:
+    """Check recommended rows.
+
+    Args:
+        rows: `[users, k]` item rows, padded with −1.
+        num_items: size of the catalogue, when known.
+
+    Returns:
+        The rows as an integer array.
+
+    Raises:
+        ValueError: not two axes, not whole numbers, or a row outside the catalogue.
+    """
+    rows = np.asarray(rows)
+    if rows.ndim != 2:
+        raise ValueError(f"rows must have the shape [users, k]; received {list(rows.shape)}")
+    if not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(f"rows must be whole numbers; received {rows.dtype}")
+    if rows.size and (rows.min() < -1 or (num_items is not None and rows.max() >= num_items)):
+        wrong = rows[(rows < -1) | (rows >= (np.inf if num_items is None else num_items))][0]
+        size = "the catalogue" if num_items is None else f"the catalogue of {num_items} items"
+        raise ValueError(f"rows must be -1 or a row of {size}; received {wrong}")
+    return rows
+
+
+def membership(rows: np.ndarray, num_items: int) -> sparse.csr_array:
+    """Which items are in which list.
+
+    Args:
+        rows: `[users, k]`, padded with −1.
+        num_items: size of the catalogue.
+
+    Returns:
+        `[users, num_items]` float64, 1 for an item of the list.
+    """
+    rows = check_rows(rows, num_items)
+    there = rows >= 0
+    starts = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    return sparse.csr_array((np.ones(starts[-1]), rows[there], starts), shape=(len(rows), num_items))
+
+
+def recommendation_counts(rows: np.ndarray, num_items: int) -> np.ndarray:
+    """How often each item is recommended, int64 `[num_items]`."""
+    rows = check_rows(rows, num_items)
+    return np.bincount(rows[rows >= 0], minlength=num_items).astype(np.int64)
+
+
+def list_means(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of a value per item over each list, 0 for an empty list; items whose value is NaN are passed over.
+
+    Args:
+        rows: `[users, k]`, padded with −1.
+        values: `[num_items]`.
+
+    Returns:
+        float64 `[users]`.
+    """
+    rows = check_rows(rows, len(values))
+    taken = np.append(np.asarray(values, np.float64), np.nan)[rows]  # −1 takes the last, NaN
+    there = ~np.isnan(taken)
+    return np.where(there, taken, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
