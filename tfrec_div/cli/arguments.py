@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from tfrec_div.training.config import FEATURES, MODELS, SPLITS, TrainConfig
+
+
+def add_data(parser: argparse.ArgumentParser, required: bool = True, text: str = "dataset folder") -> None:
+    """Adds `--data` and what to do with its errors."""
+    parser.add_argument("--data", type=Path, required=required, metavar="DIR", help=text)
+    parser.add_argument(
+        "--on-error",
+        choices=("raise", "drop"),
+        default="raise",
+        help="refuse a data set with errors (default), or drop and count the rows",
+    )
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Adds the settings of a training; what is not given comes from `--config`, else from the defaults."""
+    default = TrainConfig()
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML or JSON")
+    parser.add_argument("--model", choices=MODELS, help=f"retrieval model (default {default.model})")
+    parser.add_argument(
+        "--features",
+        type=_features,
+        metavar="A,B",
+        help=f"what the towers use, out of {','.join(FEATURES)} (default: all that data and machine have)",
+    )
+    parser.add_argument("--text", metavar="NAME", help="auto, minilm, tiny, or a BERT checkpoint folder (default auto)")
+    parser.add_argument("--image", metavar="NAME", help="auto, imagenet, random, or a weights file (default auto)")
+    parser.add_argument("--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})")
+    parser.add_argument("--reranker", metavar="NAME", help=f"mmr, dpp or none (default {default.reranker})")
+    for name, kind, text in (
+        ("image-size", int, "pixels that pictures are read at"),
+        ("max-tokens", int, "tokens of a text that are read"),
+        ("embedding-dim", int, "length of the vectors"),
+        ("epochs", int, "passes over the interactions"),
+        ("batch-size", int, "interactions a step"),
+        ("test-fraction", float, "share of the interactions to hold out"),
+        ("diversity", float, "level of the re-ranker, 0 to 1"),
+        ("k", int, "length of a page"),
+        ("num-candidates", int, "items that the re-ranker chooses from"),
+        ("seed", int, "seed of weights, order and splits"),
+    ):
+        shown = getattr(default, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"{text} (default {shown})")
+
+
+def training_config(arguments: argparse.Namespace, **defaults) -> TrainConfig:
+    """Returns the settings: options before the file, the file before `defaults`."""
+    config = TrainConfig.read(arguments.config) if arguments.config else TrainConfig(**defaults)
+    given = {field.name: getattr(arguments, field.name, None) for field in fields(TrainConfig)}
+    try:
+        return config.updated(**given)
+    except ValueError as error:
+        # Argparse's own way for an option that does not fit: the message, and exit code 2.
+        raise SystemExit(_usage_error(error)) from error
+
+
+def _usage_error(error: ValueError) -> int:
+    import sys
+
+    print(f"tfrec-div: {error}", file=sys.stderr)
+    return 2
+
+
+def _features(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

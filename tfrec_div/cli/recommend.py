@@ -1,0 +1,91 @@
+"""Recommends to users of a list, into a CSV file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from tfrec_div.data.errors import DataError, Problem
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument("--run", dest="run_dir", type=Path, required=True, metavar="RUN", help="folder of a training")
+    parser.add_argument("--users", type=Path, required=True, metavar="FILE", help="CSV with the column user_id")
+    parser.add_argument("--k", type=int, default=10, metavar="N", help="items a user (default 10)")
+    parser.add_argument("--reranker", metavar="NAME", help="mmr, dpp or none (default: the run's)")
+    parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1 (default: the run's)")
+    parser.add_argument("--candidates", type=Path, metavar="FILE", help="CSV with the column item_id: only these")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV with user_id,item_id: never these")
+    parser.add_argument("--include-seen", action="store_true", help="recommend what a user knows from training, too")
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="user_id,item_id,rank,score")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Reads the lists, recommends, and writes the file as a whole or not at all."""
+    if arguments.k < 1:
+        raise _refusal("--k", "at least 1", arguments.k)
+    if arguments.diversity is not None and not 0 <= arguments.diversity <= 1:
+        raise _refusal("--diversity", "a level from 0 to 1", arguments.diversity)
+    users = read_ids(arguments.users, "user_id")["user_id"].drop_duplicates().tolist()
+    candidates = arguments.candidates and read_ids(arguments.candidates, "item_id")["item_id"].tolist()
+    exclude = None
+    if arguments.exclude:
+        pairs = read_ids(arguments.exclude, "user_id", "item_id")
+        exclude = pairs.groupby("user_id", sort=False)["item_id"].agg(list).to_dict()
+    if not arguments.out.parent.is_dir():
+        raise _refusal("--out", "a file in a folder that exists", arguments.out)
+
+    from tfrec_div.rerank.methods import METHODS
+    from tfrec_div.storage import load_recommender
+    from tfrec_div.training.run_directory import RunDirectory
+
+    if arguments.reranker and arguments.reranker not in (*METHODS, "none"):
+        raise _refusal("--reranker", f"one of {', '.join(METHODS)}, none", arguments.reranker)
+    recommender = load_recommender(RunDirectory.open(arguments.run_dir).recommender)
+    if arguments.reranker:
+        recommender.reranker = None if arguments.reranker == "none" else METHODS[arguments.reranker](k=arguments.k)
+    pages = recommender.recommend(
+        users,
+        k=arguments.k,
+        diversity=arguments.diversity,
+        exclude=exclude,
+        candidates=candidates,
+        include_seen=arguments.include_seen,
+        progress=True,
+    )
+    draft = arguments.out.with_name(f".{arguments.out.name}.draft")
+    frame = pages.to_frame()
+    frame.to_csv(draft, index=False)
+    draft.replace(arguments.out)
+    if pages.unknown_users:
+        print(f"{pages.unknown_users} of {len(users)} users are unknown: they got the list for new users")
+    if candidates is not None:
+        unknown = int((recommender.schema.item_rows(candidates) < 0).sum())
+        if unknown:
+            print(f"{unknown} of {len(candidates)} candidates are not in the catalogue: passed over")
+    print(f"{len(frame)} recommendations for {len(users)} users: {arguments.out}")
+
+
+def read_ids(path: Path, *columns: str) -> pd.DataFrame:
+    """Reads columns of ids from a CSV file with a header.
+
+    Raises:
+        DataError: If the file is not there, is empty, or lacks a column.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise DataError([Problem(str(path), None, None, "a CSV file", "no such file")]) from error
+    except (OSError, ValueError) as error:
+        raise DataError([Problem(str(path), None, None, "a CSV file with a header", str(error))]) from error
+    for column in columns:
+        if column not in frame:
+            raise DataError([Problem(str(path), 1, column, "this column", ", ".join(frame.columns))])
+    return frame[list(columns)]
+
+
+def _refusal(option: str, expected: str, found: object) -> DataError:
+    return DataError([Problem(option, None, None, expected, str(found))])

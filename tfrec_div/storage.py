@@ -1,0 +1,136 @@
+"""Recommenders on disk: a folder that needs neither the data nor a network to be read again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from tfrec_div._keras import keras
+from tfrec_div.data.catalog import Catalog
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.entities import Entities
+from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.data.interactions import Interactions
+from tfrec_div.data.schema import Schema
+from tfrec_div.recommender import Recommender
+
+FORMAT = 1
+_DESCRIPTION, _WEIGHTS, _STATE, _ITEMS = "recommender.json", "weights.safetensors", "state.safetensors", "items.parquet"
+
+
+@contextmanager
+def new_folder(path: str | Path):
+    """Gives a folder to write into that takes the name `path` only when all went well.
+
+    Raises:
+        FileExistsError: If there is something at `path` already.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists already: choose another name or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A sibling, so that the last step is a rename within one file system.
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        draft.rename(path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def save_recommender(recommender: Recommender, path: str | Path) -> Path:
+    """Writes a recommender to a new folder; see `Recommender.save`."""
+    with new_folder(path) as folder:
+        description = {
+            "format": FORMAT,
+            "retriever": keras.saving.serialize_keras_object(recommender.retriever),
+            "reranker": recommender.reranker and keras.saving.serialize_keras_object(recommender.reranker),
+            "k": recommender.k,
+            "num_candidates": recommender.num_candidates,
+        }
+        (folder / _DESCRIPTION).write_text(json.dumps(description), "utf-8")
+        save_file(_numbered_weights(recommender.retriever), folder / _WEIGHTS)
+        state = {variable.name.split(":")[0]: variable.numpy() for variable in recommender.variables_of_users}
+        save_file(state, folder / _STATE)
+        columns = {
+            name: values
+            for name, values in recommender.catalog.columns.items()
+            if recommender.schema.feature("item", name).kind != "image"
+        }
+        pd.DataFrame({"item_id": recommender.catalog.ids, **columns}).to_parquet(folder / _ITEMS)
+    return Path(path)
+
+
+def load_recommender(path: str | Path) -> Recommender:
+    """Reads what `save_recommender` wrote.
+
+    Raises:
+        DataError: If `path` is not such a folder.
+    """
+    folder = Path(path)
+    missing = [name for name in (_DESCRIPTION, _WEIGHTS, _STATE, _ITEMS) if not (folder / name).is_file()]
+    if missing:
+        raise _refusal(folder, f"a saved recommender with the file {missing[0]}", "")
+    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    if description["format"] != FORMAT:
+        raise _refusal(folder / _DESCRIPTION, f"format {FORMAT}", str(description["format"]))
+    retriever = keras.saving.deserialize_keras_object(description["retriever"])
+    reranker = description["reranker"] and keras.saving.deserialize_keras_object(description["reranker"])
+    weights = load_file(folder / _WEIGHTS)
+    wanted = {name: weight.shape for name, weight in _numbered_weights(retriever).items()}
+    if wanted != {name: weight.shape for name, weight in weights.items()}:
+        raise _refusal(folder / _WEIGHTS, f"the weights of the model in {_DESCRIPTION}", "others")
+    retriever.set_weights([weights[name] for name in wanted])
+    state = load_file(folder / _STATE)
+    none = np.zeros(0, np.int32)
+    nothing = Interactions.from_rows(none, none, retriever.schema.user_ids, retriever.schema.item_ids)
+    catalog = _catalog(retriever.schema, pd.read_parquet(folder / _ITEMS))
+    recommender = Recommender(
+        retriever,
+        _data_of(retriever.schema, catalog, nothing),
+        reranker=reranker,
+        k=description["k"],
+        num_candidates=description["num_candidates"],
+        diversity_vectors=state["diversity_vectors"],
+    )
+    for variable in recommender.variables_of_users:
+        variable.assign(state[variable.name.split(":")[0]])
+    return recommender
+
+
+def _refusal(path: Path, expected: str, found: str) -> DataError:
+    return DataError([Problem(str(path), None, None, expected, found)])
+
+
+def _numbered_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    # Keras' names change with the models that a process made before; the order does not.
+    return {f"{number:05d}": np.asarray(weight.numpy()) for number, weight in enumerate(model.weights)}
+
+
+def data_of(recommender: Recommender, interactions: Interactions) -> Dataset:
+    """Returns interactions as a data set of a recommender's users and items; user columns are missing values."""
+    return _data_of(recommender.schema, recommender.catalog, interactions)
+
+
+def _data_of(schema: Schema, catalog: Catalog, interactions: Interactions) -> Dataset:
+    users = {
+        feature.name: np.full(schema.num_users, np.nan if feature.serving_dtype == "float32" else "")
+        for feature in schema.user_features
+    }
+    return Dataset(schema, catalog, Entities(schema, "user", np.asarray(schema.user_ids, object), users), interactions)
+
+
+def _catalog(schema: Schema, items: pd.DataFrame) -> Catalog:
+    columns = {f.name: items[f.name].to_numpy() for f in schema.item_features if f.name in items}
+    for feature in schema.features_of("item", "image"):
+        columns[feature.name] = np.full(len(items), "", object)
+    return Catalog(schema, "item", items["item_id"].to_numpy(), columns)

@@ -1,0 +1,149 @@
+"""The folder of a training run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.data.interactions import Interactions
+from tfrec_div.data.schema import Schema
+from tfrec_div.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where the parts of a run are.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        config: Settings and the data's fingerprint; it makes a folder a run.
+        checkpoints: State after the last epochs, for going on after an interruption.
+        logs: For TensorBoard.
+        recommender: The trained recommender; there when training has ended.
+        history: Losses and metrics by epoch.
+        interactions: All interactions, those held out marked.
+        metrics: What `evaluate` measured.
+        report: The page for people.
+    """
+
+    path: Path
+
+    def __post_init__(self):
+        object.__setattr__(self, "path", Path(self.path))
+        names = {"config": "run.json", "checkpoints": "checkpoints", "logs": "logs", "recommender": "recommender"}
+        names |= {"history": "history.json", "interactions": "interactions.parquet", "metrics": "metrics.json"}
+        for name, file in (names | {"report": "report.html"}).items():
+            object.__setattr__(self, name, self.path / file)
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDirectory:
+        """Opens the folder of a finished training.
+
+        Raises:
+            DataError: If it is no run, or its training has not ended.
+        """
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise _refusal(run.path, "the folder of a run", "no such folder")
+        if not run.config.is_file():
+            raise _refusal(run.path, "the folder of a run, with run.json", "another folder")
+        if not run.recommender.is_dir():
+            raise _refusal(run.path, "a finished training", "one that was interrupted: run the same `train` again")
+        return run
+
+    def begin(self, config: TrainConfig, data: Dataset) -> bool:
+        """Makes the folder, or finds the same training in it; tells whether that one has ended.
+
+        Raises:
+            DataError: If the folder holds something else.
+        """
+        wanted = {"format": 1, "config": config.to_json(), "data": data.name, "fingerprint": fingerprint(data)}
+        if self.config.is_file():
+            found = json.loads(self.config.read_text("utf-8"))
+            for part, expected in wanted.items():
+                if found.get(part) != expected:
+                    what = _difference(expected, found.get(part)) if part == "config" else "a run on other data"
+                    raise _refusal(self.path, "a new folder, or a run with the same settings and data", what)
+            return self.recommender.is_dir()
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise _refusal(self.path, "a new or empty folder, or a run to go on with", "other files")
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config, wanted)
+        return False
+
+    def read_config(self) -> TrainConfig:
+        """Returns the settings of the run."""
+        return TrainConfig(**json.loads(self.config.read_text("utf-8"))["config"])
+
+    def read_history(self) -> dict[str, list[float]]:
+        """Returns losses and metrics by epoch; empty before the first one."""
+        return json.loads(self.history.read_text("utf-8")) if self.history.is_file() else {}
+
+
+def write_interactions(path: Path, train: Interactions, test: Interactions | None) -> None:
+    """Writes what was trained on and what was held out."""
+    parts = []
+    for events, held_out in ((train, False), (test, True)):
+        if events is not None:
+            columns = {name: getattr(events, name) for name in ("user", "item", *events.columns)}
+            parts.append(pd.DataFrame({**columns, "held_out": held_out}))
+    frame = pd.concat(parts, ignore_index=True)
+    # What decides which interactions are relevant, for either part alone.
+    frame.attrs = {"rating_scale": train.rating_scale, "event_names": list(train.event_names)}
+    frame.to_parquet(path)
+
+
+def read_interactions(path: Path, schema: Schema) -> tuple[Interactions, Interactions]:
+    """Reads what was trained on and what was held out."""
+    frame = pd.read_parquet(path)
+    held_out = frame.pop("held_out").to_numpy()
+    parts = []
+    for part in (frame[~held_out], frame[held_out]):
+        columns = {name: part[name].to_numpy() for name in part}
+        user, item = columns.pop("user"), columns.pop("item")
+        parts.append(
+            Interactions.from_rows(user, item, schema.user_ids, schema.item_ids, **columns, **_scales(frame.attrs))
+        )
+    return parts[0], parts[1]
+
+
+def _scales(attrs: dict) -> dict:
+    scale = attrs["rating_scale"]
+    return {"rating_scale": scale and tuple(scale), "event_names": tuple(attrs["event_names"])}
+
+
+def fingerprint(data: Dataset) -> str:
+    """Returns a SHA-256 of what training reads: ids, interactions and item columns."""
+    digest = hashlib.sha256(json.dumps(data.schema.to_json(), sort_keys=True).encode())
+    events = data.interactions
+    for column in (events.user, events.item, events.strength()):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    for name, column in sorted(data.catalog.columns.items()):
+        digest.update(f"{name}{column.tolist()}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def write_json(path: Path, values: object) -> None:
+    """Writes JSON so that a reader finds the old file or the new one, never half of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(values, indent=1), "utf-8")
+    draft.replace(path)
+
+
+def _refusal(path: Path, expected: str, found: str) -> DataError:
+    return DataError([Problem(str(path), None, None, expected, found)])
+
+
+def _difference(expected: dict, found: dict) -> str:
+    differing = [name for name in expected if found.get(name) != expected[name]]
+    return "a run with " + ", ".join(f"{name}={found.get(name)!r}" for name in differing)

