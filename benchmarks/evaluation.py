@@ -1,8 +1,9 @@
 """Top-k accuracy over a whole catalogue: exact ranks by counting against TFRS `FactorizedTopK`.
 
-Both sides get the same query vectors, targets and item tower (an embedding and a dense layer), and both encode the
-catalogue themselves: ours once per evaluation, `FactorizedTopK(candidates=<dataset>)` once per batch of queries. Rounds
-are interleaved; the ratio is that of the medians. The accuracies must agree up to ties.
+Both sides get the same query vectors, targets and item tower (an embedding and a dense layer), and both
+encode the catalogue themselves: ours once per evaluation, `FactorizedTopK(candidates=<dataset>)` once per
+batch of queries. Rounds are interleaved; the ratio is that of the medians. The accuracies must agree up to
+ties.
 
     python benchmarks/evaluation.py [--queries 2048] [--items 20000] [--rounds 5] [--least 12]
 """
@@ -91,9 +92,8 @@ def main() -> int:
             side()
             seconds[name].append(time.perf_counter() - start)
 
-    print(
-        f"{arguments.queries} queries x {arguments.items} items x {arguments.dim} dimensions, median of {arguments.rounds}"
-    )
+    size = f"{arguments.queries} queries x {arguments.items} items x {arguments.dim} dimensions"
+    print(f"{size}, median of {arguments.rounds} rounds")
     for name in sides:
         tops = "  ".join(f"top-{k} {value:.4f}" for k, value in zip(TOPS, accuracies[name], strict=True))
         print(f"{name:24} {statistics.median(seconds[name]):7.3f} s   {tops}")

@@ -50,7 +50,9 @@ def test_more_diversity_makes_more_different_items(recommender, users):
 
 
 def test_exclusions_and_candidates_hold(recommender, users):
-    unwanted = {user: list(page) for user, page in zip(users, recommender.recommend(users).item_ids, strict=True)}
+    unwanted = {
+        user: list(page) for user, page in zip(users, recommender.recommend(users).item_ids, strict=True)
+    }
     pages = recommender.recommend(users, exclude=unwanted)
     assert not any(set(page) & set(unwanted[user]) for user, page in zip(users, pages.item_ids, strict=True))
     allowed = set(recommender.catalog.ids[:10])
@@ -60,7 +62,9 @@ def test_exclusions_and_candidates_hold(recommender, users):
 
 def test_more_than_the_catalogue_is_as_many_as_there_are(recommender, users, parts):
     pages = recommender.recommend(users, k=500)
-    seen = np.array([len(set(parts[0].interactions.item[parts[0].interactions.user == u])) for u in range(60)])
+    seen = np.array(
+        [len(set(parts[0].interactions.item[parts[0].interactions.user == u])) for u in range(60)]
+    )
     np.testing.assert_array_equal((pages.rows >= 0).sum(axis=1), 50 - seen)
     frame = pages.to_frame()
     assert len(frame) == (50 - seen).sum()
@@ -115,7 +119,9 @@ def test_saved_and_loaded_it_answers_the_same(recommender, users, tmp_path):
     assert again.catalog.titles() == recommender.catalog.titles()
 
 
-def test_saving_over_something_is_refused_and_a_failed_save_leaves_nothing(recommender, tmp_path, monkeypatch):
+def test_saving_over_something_is_refused_and_a_failed_save_leaves_nothing(
+    recommender, tmp_path, monkeypatch
+):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
     with pytest.raises(FileExistsError, match="taken exists already"):

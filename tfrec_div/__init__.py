@@ -5,7 +5,7 @@ Names are imported when they are first used, so `import tfrec_div` is quick and 
 
 from __future__ import annotations
 
-import importlib
+from tfrec_div._lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -33,8 +33,20 @@ _NAMES = {
     "validate_folder": "data.validate",
     "write_folder": "data.write",
 }
-_MODULES = ("data", "evaluation", "index", "metrics", "models", "rerank", "serving", "tasks", "towers", "training")
+_MODULES = (
+    "data",
+    "evaluation",
+    "index",
+    "metrics",
+    "models",
+    "rerank",
+    "serving",
+    "tasks",
+    "towers",
+    "training",
+)
 
+__getattr__ = lazy_names(__name__, {**_NAMES, **{module: module for module in _MODULES}})
 __all__ = sorted(["__version__", "load", *_NAMES, *_MODULES])
 
 
@@ -53,17 +65,6 @@ def load(path):
     from tfrec_div.storage import load_recommender
 
     return load_recommender(path)
-
-
-def __getattr__(name: str):
-    if name in _NAMES:
-        # Kept, so that a name is looked up once; also because importing a submodule of the same name would hide it.
-        value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

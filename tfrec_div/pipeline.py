@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.evaluation.evaluator import Evaluation, evaluate
 from tfrec_div.recommender import Recommender
 from tfrec_div.serving.export import export
@@ -20,7 +21,9 @@ EXAMPLES = 4
 SHOWN = 6
 
 
-def run_main_job(data: Dataset, config: TrainConfig, out: str | Path, say: Callable[[str], None] = print) -> Path:
+def run_main_job(
+    data: Dataset, config: TrainConfig, out: str | Path, say: Callable[[str], None] = print
+) -> Path:
     """Trains, evaluates, exports and reports.
 
     Args:
@@ -33,11 +36,12 @@ def run_main_job(data: Dataset, config: TrainConfig, out: str | Path, say: Calla
         The report's file.
 
     Raises:
-        ValueError: If nothing is held out to evaluate on.
+        DataError: If nothing is held out to evaluate on, or the folder holds another run.
     """
     if config.test == "none":
-        raise ValueError("test: the main job evaluates, so it needs held-out interactions, got 'none'")
+        raise DataError([Problem("test", None, None, "a split, since the main job evaluates", "none")])
     trained = train(data, config, out, say=say)
+    assert trained.test is not None
     say("evaluating ...")
     evaluation = evaluate(trained.recommender, trained.test, k=config.k)
     evaluation.save(trained.run.metrics)

@@ -98,7 +98,9 @@ class Recommender(tf.Module):
         if np.shape(diversity_vectors)[:1] != expected:
             found = np.shape(diversity_vectors)
             raise ValueError(f"diversity_vectors: expected shape [{expected[0]}, dim], got {found}")
-        self._vectors = tf.Variable(diversity_vectors, trainable=False, dtype=tf.float32, name="diversity_vectors")
+        self._vectors = tf.Variable(
+            diversity_vectors, trainable=False, dtype=tf.float32, name="diversity_vectors"
+        )
         self._items = tf.Variable([0], shape=[None], trainable=False, dtype=tf.int32, name="history_items")
         self._strength = tf.Variable([0.0], shape=[None], trainable=False, name="history_strength")
         self._starts = tf.Variable([0], shape=[None], trainable=False, dtype=tf.int32, name="history_starts")
@@ -239,8 +241,8 @@ class Recommender(tf.Module):
             include_seen: Whether items that the user has seen may be recommended again.
             progress: Whether to show a progress bar.
         """
-        users = np.asarray(list(users), object)
-        user_rows = self.schema.user_rows(users)
+        user_ids = np.asarray(list(users), object)
+        user_rows = self.schema.user_rows(user_ids)
         include = None
         if candidates is not None:
             allowed = self.schema.item_rows(np.asarray(list(candidates), object))
@@ -250,13 +252,13 @@ class Recommender(tf.Module):
             k=k,
             diversity=diversity,
             include_seen=include_seen,
-            sessions=self._rows_by_user(users, histories),
-            exclude=self._rows_by_user(users, exclude),
+            sessions=self._rows_by_user(user_ids, histories),
+            exclude=self._rows_by_user(user_ids, exclude),
             include=include,
             progress=progress,
         )
         item_ids = np.append(self.catalog.ids, "")[rows]
-        return Recommendations(users, item_ids, scores, rows, int((user_rows < 0).sum()))
+        return Recommendations(user_ids, item_ids, scores, rows, int((user_rows < 0).sum()))
 
     def recommend_rows(
         self,

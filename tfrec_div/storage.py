@@ -22,7 +22,12 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.recommender import Recommender
 
 FORMAT = 1
-_DESCRIPTION, _WEIGHTS, _STATE, _ITEMS = "recommender.json", "weights.safetensors", "state.safetensors", "items.parquet"
+_DESCRIPTION, _WEIGHTS, _STATE, _ITEMS = (
+    "recommender.json",
+    "weights.safetensors",
+    "state.safetensors",
+    "items.parquet",
+)
 
 
 @contextmanager
@@ -126,7 +131,9 @@ def _data_of(schema: Schema, catalog: Catalog, interactions: Interactions) -> Da
         feature.name: np.full(schema.num_users, np.nan if feature.serving_dtype == "float32" else "")
         for feature in schema.user_features
     }
-    return Dataset(schema, catalog, Entities(schema, "user", np.asarray(schema.user_ids, object), users), interactions)
+    return Dataset(
+        schema, catalog, Entities(schema, "user", np.asarray(schema.user_ids, object), users), interactions
+    )
 
 
 def _catalog(schema: Schema, items: pd.DataFrame) -> Catalog:

@@ -30,10 +30,14 @@ def test_the_history_is_what_came_before_the_target_latest_first():
 def test_no_history_holds_its_target_or_anything_later(shop):
     # Every item once a user, so that an item in a history can only be its own event.
     data = log(**{f"u{n}": [f"i{m}" for m in np.random.default_rng(n).permutation(30)] for n in range(8)})
-    place = {(u, i): p for u in range(8) for p, i in enumerate(data.interactions.item[data.interactions.user == u])}
+    place = {
+        (u, i): p for u in range(8) for p, i in enumerate(data.interactions.item[data.interactions.user == u])
+    }
     for horizon in (0.0, 0.5):
         batch = gather(data.batches(50, max_history=40, horizon=horizon))
-        for users, targets, histories in zip(batch["user_id"], batch["item_id"], batch["history"], strict=True):
+        for users, targets, histories in zip(
+            batch["user_id"], batch["item_id"], batch["history"], strict=True
+        ):
             for user, target, history in zip(users, targets, histories, strict=True):
                 known = [place[user, item] for item in history if item >= 0]
                 assert all(p < place[user, target] for p in known)
@@ -82,7 +86,10 @@ def test_users_can_count_alike():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"batch_size": 0}, "at least 1, got 0"), ({"batch_size": 1, "horizon": 1.0}, r"horizon must be in \[0, 1\)")],
+    [
+        ({"batch_size": 0}, "at least 1, got 0"),
+        ({"batch_size": 1, "horizon": 1.0}, r"horizon must be in \[0, 1\)"),
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options, message, shop):
     with pytest.raises(ValueError, match=message):

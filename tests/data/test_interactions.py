@@ -165,7 +165,7 @@ def test_one_rating_for_all_makes_all_relevant():
 
 
 def test_a_threshold_that_float32_cannot_hold():
-    rows = log([0] * 3, range(3), timestamp=range(3), rating=[0.1, 0.7, 0.9])  # 0.1 + 0.75 · 0.8 = 0.7
+    rows = log([0] * 3, range(3), timestamp=range(3), rating=[0, 0.9, 1.2])  # 0.75 · 1.2 = 0.9
     assert rows.relevant().tolist() == [False, True, True]
 
 

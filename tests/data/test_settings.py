@@ -60,6 +60,12 @@ def test_a_separator_makes_a_category_multivalued():
     assert settings.features["items"]["categories"] == Category("categories", multivalued=True, separator=",")
 
 
+def test_a_known_multivalued_column_stays_so():
+    settings, _ = parse("features: {items: {categories: category, brand: category}}")
+    assert settings.features["items"]["categories"] == Category("categories", multivalued=True)
+    assert settings.features["items"]["brand"] == Category("brand")
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [

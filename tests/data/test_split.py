@@ -55,6 +55,7 @@ def test_temporal_rounds_down_without_rounding_errors():
     assert temporal(log([100]), 0.29)[1].sum() == 29
     assert temporal(log([99]), 0.29)[1].sum() == 28
     assert temporal(log([2]), 0.99)[1].sum() == 1
+    assert temporal(log([5]), 1 - 1e-12)[1].sum() == 4
 
 
 def test_leave_one_out_holds_out_the_last_of_users_with_two_or_more():

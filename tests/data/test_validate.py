@@ -253,6 +253,11 @@ def test_exact_copies_are_warnings(make_folder):
     assert [(problem.row, problem.severity) for problem in problems] == [(4, "warning"), (5, "warning")]
 
 
+def test_a_copy_of_a_bad_row_is_no_further_warning(make_folder):
+    problems = validate_folder(make_folder(interactions="user_id,item_id,rating\nu,a,x\nu,a,x\n"))
+    assert [(problem.row, problem.severity) for problem in problems] == [(2, "error"), (3, "error")]
+
+
 def test_columns_that_nobody_declared_are_warnings(make_folder):
     problems = validate_folder(
         make_folder(interactions="user_id,item_id,page\nu,a,3\n", items="item_id,mood\na,sad\n")

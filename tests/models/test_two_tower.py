@@ -24,14 +24,18 @@ def test_training_lowers_the_loss_and_learns_what_is_planted(shop):
     model = TwoTower(train.schema, embedding_dim=16)
     model.compile()
     validation = test.batches(64, context=train, shuffle=False)
-    history = model.fit(train.batches(64), epochs=8, validation_data=validation.as_dataset(epochs=1), verbose=0)
+    history = model.fit(
+        train.batches(64), epochs=8, validation_data=validation.as_dataset(epochs=1), verbose=0
+    )
     loss, found = history.history["loss"], history.history["val_recall_at_10"][-1]
     assert loss[-1] < loss[0] - 0.1
     # By chance 10 of the items that a user does not know, about 40, hold the target a quarter of the time.
     assert found > 0.33
 
 
-@pytest.mark.parametrize(("loss", "kind"), [("full", FullSoftmax), ("in_batch", InBatchSoftmax), ("auto", FullSoftmax)])
+@pytest.mark.parametrize(
+    ("loss", "kind"), [("full", FullSoftmax), ("in_batch", InBatchSoftmax), ("auto", FullSoftmax)]
+)
 def test_the_loss_is_an_argument(loss, kind, shop):
     model = fitted(shop, loss=loss)
     assert isinstance(model.task, kind)
@@ -41,7 +45,9 @@ def test_the_loss_is_an_argument(loss, kind, shop):
 def test_evaluate_reports_the_mean_over_all_rows_whatever_the_batches(model, parts):
     train, test = parts
     losses = [
-        model.evaluate(test.batches(size, context=train, shuffle=False, max_history=20), verbose=0, return_dict=True)
+        model.evaluate(
+            test.batches(size, context=train, shuffle=False, max_history=20), verbose=0, return_dict=True
+        )
         for size in (7, 1000)
     ]
     # Rows of a smaller last batch must not count more; plain TFRS reports the last batch alone.

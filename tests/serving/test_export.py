@@ -60,7 +60,8 @@ def ask(version, tmp_path_factory):
 def request(users, **changes):
     count = len(users)
     empty = np.full((count, 1), "")
-    strings = dict.fromkeys(("history", "exclude", "include_categories", "exclude_categories"), empty)
+    names = ("history", "exclude", "include_categories", "exclude_categories")
+    strings = dict.fromkeys(names, empty)
     numbers = {"k": np.full(count, 5, np.int32), "diversity": np.full(count, np.nan, np.float32)}
     return "recommend", {"user_id": np.array(users), **strings, **numbers, **changes}
 
@@ -107,7 +108,7 @@ def test_every_signature_answers_in_a_fresh_process(recommender, ask, shop):
     assert size["valid"].sum(axis=1).tolist() == sizes.tolist()
     assert (decoded(size)[~size["valid"]] == "").all()
     assert (size["scores"][~size["valid"]] == 0).all()
-    sessions = dict.fromkeys(users, ["i1"])
+    sessions = {user: ["i1"] for user in users}
     np.testing.assert_array_equal(decoded(session), recommender.recommend(users, histories=sessions).item_ids)
     has = recommender.catalog.category_matrix()[:, 0] > 0
     assert has[recommender.schema.item_rows(decoded(include)[include["valid"]])].all()
@@ -190,7 +191,10 @@ def test_the_manifest_lists_what_a_server_needs_to_know(version, recommender):
     assert "DecodeImage" in manifest["operations"]
     assert not {"PyFunc", "EagerPyFunc"} & set(manifest["operations"])
     assert manifest["settings"]["verified_users"] == 60
-    assert manifest["parity"]["item_ids"] == recommender.recommend(manifest["parity"]["user_id"]).item_ids.tolist()
+    assert (
+        manifest["parity"]["item_ids"]
+        == recommender.recommend(manifest["parity"]["user_id"]).item_ids.tolist()
+    )
     assert len(manifest["sha256"]) == 64
 
 
@@ -206,7 +210,9 @@ def test_warm_up_requests_name_every_signature(version):
     from tensorflow_serving.apis import prediction_log_pb2
 
     records = tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests"))
-    logs = [prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request for record in records]
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request for record in records
+    ]
     model = tf.saved_model.load(str(version))
     assert {log.model_spec.signature_name for log in logs} == set(model.signatures)
     for log in logs:

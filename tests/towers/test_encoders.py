@@ -26,7 +26,9 @@ def test_id_dropout_takes_whole_rows_for_unknown_in_training_only():
     trained = encoder(codes, training=True).numpy()
     dropped = (trained == 0).all(axis=1)
     assert 0.35 < dropped.mean() < 0.65
-    np.testing.assert_array_equal(trained[~dropped], np.repeat(encoder(codes[:1]).numpy(), (~dropped).sum(), axis=0))
+    np.testing.assert_array_equal(
+        trained[~dropped], np.repeat(encoder(codes[:1]).numpy(), (~dropped).sum(), axis=0)
+    )
     assert (encoder(codes).numpy() != 0).all()
 
 

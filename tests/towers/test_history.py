@@ -10,7 +10,9 @@ from tfrec_div.towers.history import HistoryEncoder
 
 
 def encode(encoder, vectors, weights):
-    return encoder({"vectors": tf.constant(vectors, tf.float32), "weights": tf.constant(weights, tf.float32)}).numpy()
+    return encoder(
+        {"vectors": tf.constant(vectors, tf.float32), "weights": tf.constant(weights, tf.float32)}
+    ).numpy()
 
 
 @pytest.fixture

@@ -40,12 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="tfrec-div", description="Recommenders that are relevant and diverse, from a folder to a SavedModel."
+        prog="tfrec-div",
+        description="Recommenders that are relevant and diverse, from a folder to a SavedModel.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"tfrec_div.cli.{name}")
-        summary = module.__doc__.splitlines()[0]
+        summary = (module.__doc__ or "").partition("\n")[0]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)
         command.set_defaults(run=module.run)

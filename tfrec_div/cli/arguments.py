@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.training.config import FEATURES, MODELS, SPLITS, TrainConfig
 
 
@@ -31,9 +32,15 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help=f"what the towers use, out of {','.join(FEATURES)} (default: all that data and machine have)",
     )
-    parser.add_argument("--text", metavar="NAME", help="auto, minilm, tiny, or a BERT checkpoint folder (default auto)")
-    parser.add_argument("--image", metavar="NAME", help="auto, imagenet, random, or a weights file (default auto)")
-    parser.add_argument("--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})")
+    parser.add_argument(
+        "--text", metavar="NAME", help="auto, minilm, tiny, or a BERT checkpoint folder (default auto)"
+    )
+    parser.add_argument(
+        "--image", metavar="NAME", help="auto, imagenet, random, or a weights file (default auto)"
+    )
+    parser.add_argument(
+        "--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})"
+    )
     parser.add_argument("--reranker", metavar="NAME", help=f"mmr, dpp or none (default {default.reranker})")
     for name, kind, text in (
         ("image-size", int, "pixels that pictures are read at"),
@@ -58,15 +65,7 @@ def training_config(arguments: argparse.Namespace, **defaults) -> TrainConfig:
     try:
         return config.updated(**given)
     except ValueError as error:
-        # Argparse's own way for an option that does not fit: the message, and exit code 2.
-        raise SystemExit(_usage_error(error)) from error
-
-
-def _usage_error(error: ValueError) -> int:
-    import sys
-
-    print(f"tfrec-div: {error}", file=sys.stderr)
-    return 2
+        raise DataError([Problem("options", None, None, str(error))]) from error
 
 
 def _features(text: str) -> tuple[str, ...]:

@@ -8,8 +8,12 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument("--run", dest="run_dir", type=Path, required=True, metavar="RUN", help="folder of a training")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="saved_models/NAME; gets a new version")
+    parser.add_argument(
+        "--run", dest="run_dir", type=Path, required=True, metavar="RUN", help="folder of a training"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="saved_models/NAME; gets a new version"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tfrec_div.data.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument("--run", dest="run_dir", type=Path, required=True, metavar="RUN", help="folder of a training")
-    parser.add_argument("--users", type=Path, required=True, metavar="FILE", help="CSV with the column user_id")
+    parser.add_argument(
+        "--run", dest="run_dir", type=Path, required=True, metavar="RUN", help="folder of a training"
+    )
+    parser.add_argument(
+        "--users", type=Path, required=True, metavar="FILE", help="CSV with the column user_id"
+    )
     parser.add_argument("--k", type=int, default=10, metavar="N", help="items a user (default 10)")
     parser.add_argument("--reranker", metavar="NAME", help="mmr, dpp or none (default: the run's)")
     parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1 (default: the run's)")
-    parser.add_argument("--candidates", type=Path, metavar="FILE", help="CSV with the column item_id: only these")
+    parser.add_argument(
+        "--candidates", type=Path, metavar="FILE", help="CSV with the column item_id: only these"
+    )
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="CSV with user_id,item_id: never these")
-    parser.add_argument("--include-seen", action="store_true", help="recommend what a user knows from training, too")
+    parser.add_argument(
+        "--include-seen", action="store_true", help="recommend what a user knows from training, too"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="user_id,item_id,rank,score")
 
 
@@ -46,7 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise _refusal("--reranker", f"one of {', '.join(METHODS)}, none", arguments.reranker)
     recommender = load_recommender(RunDirectory.open(arguments.run_dir).recommender)
     if arguments.reranker:
-        recommender.reranker = None if arguments.reranker == "none" else METHODS[arguments.reranker](k=arguments.k)
+        recommender.reranker = (
+            None if arguments.reranker == "none" else METHODS[arguments.reranker](k=arguments.k)
+        )
     pages = recommender.recommend(
         users,
         k=arguments.k,
@@ -75,6 +87,8 @@ def read_ids(path: Path, *columns: str) -> pd.DataFrame:
     Raises:
         DataError: If the file is not there, is empty, or lacks a column.
     """
+    import pandas as pd
+
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError as error:

@@ -12,7 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add_data(parser, required=False, text="dataset folder (default: the built-in synthetic shop)")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), metavar="RUN", help="folder of the run (default runs/demo)"
+        "--out",
+        type=Path,
+        default=Path("runs/demo"),
+        metavar="RUN",
+        help="folder of the run (default runs/demo)",
     )
     add_training(parser)
 

@@ -11,7 +11,9 @@ from tfrec_div.cli.arguments import add_data, add_training, training_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run, new or interrupted")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="folder of the run, new or interrupted"
+    )
     add_training(parser)
 
 
@@ -34,7 +36,9 @@ def load(arguments: argparse.Namespace):
 
     data = load_folder(arguments.data, on_error=arguments.on_error)
     summary = data.summary()
-    print(f"{data.name}: {summary['users']} users, {summary['items']} items, {summary['interactions']} interactions")
+    print(
+        f"{data.name}: {summary['users']} users, {summary['items']} items, {summary['interactions']} interactions"
+    )
     for warning in data.warnings:
         print(f"warning: {warning}")
     for file, count in data.dropped.items():

@@ -24,9 +24,9 @@ def load_folder(path: str | PathLike, on_error: str = "raise", check_images: boo
 
     Args:
         path: The folder.
-        on_error: `"raise"` refuses a dataset with any error. `"drop"` leaves out the rows with errors, and the
-            interactions of items that are left out, and counts them in `Dataset.dropped`. A bad picture is
-            taken for a missing one.
+        on_error: `"raise"` refuses a dataset with any error. `"drop"` leaves out the rows with errors,
+            and the interactions of items that are left out, and counts them in `Dataset.dropped`. A bad
+            picture is taken for a missing one.
         check_images: Whether to decode every picture once.
 
     Returns:

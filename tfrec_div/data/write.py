@@ -7,6 +7,7 @@ import os
 import posixpath
 import shutil
 import tempfile
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -54,8 +55,9 @@ def write_folder(dataset: Dataset, path: str | PathLike) -> Path:
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
-    finally:
-        pass
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     return folder
 
 
@@ -138,7 +140,7 @@ def _picture_paths(entities: Entities) -> set[str]:
     return {posixpath.normpath(value) for value in values if isinstance(value, str) and value}
 
 
-def _write(path: Path, columns: dict[str, np.ndarray | None]) -> None:
+def _write(path: Path, columns: Mapping[str, np.ndarray | None]) -> None:
     given = {name: pd.Series(column, dtype=object) for name, column in columns.items() if column is not None}
     # The csv module leaves a lone carriage return without the quotes that it needs.
     odd = any("\r" in value for column in given.values() for value in column if isinstance(value, str))

@@ -114,10 +114,9 @@ def _blocks(users: int, width: int, owner: np.ndarray, item: np.ndarray):
 def _hash(users: np.ndarray, num_items: int, seed: int) -> np.ndarray:
     """A random number for every user and item (splitmix64): `[users, 1]` gives `[users, items]`."""
     with np.errstate(over="ignore"):
-        state = users * np.uint64(num_items) + np.arange(num_items, dtype=np.uint64)
-        state = (state + np.uint64(seed % 2**32) * np.uint64(0xD1342543DE82EF95)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
+        state: np.ndarray = users * np.uint64(num_items) + np.arange(num_items, dtype=np.uint64)
+        state = state + np.uint64(seed % 2**32) * np.uint64(0xD1342543DE82EF95)
+        state = state * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return (state ^ (state >> np.uint64(31))) >> np.uint64(1)

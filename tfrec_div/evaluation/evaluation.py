@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pandas as pd
 from tfrec_div.evaluation.stats import PairedTest, bootstrap_interval, bootstrap_rows, holm, paired_test
 from tfrec_div.metrics import average_overlap, catalog_coverage, gini, personalization, shannon_entropy
 
-SYSTEM_METRICS = {
+SYSTEM_METRICS: dict[str, Callable[[np.ndarray, int], float]] = {
     "coverage": catalog_coverage,
     "gini": gini,
-    "entropy": shannon_entropy,
+    # In bits: the other definition divides by the number of items recommended, so that less diversity raises
+    # it.
+    "entropy": partial(shannon_entropy, definition="lenskit"),
     "personalization": personalization,
 }
 COMPARED = ("ndcg", "recall", "ild_vectors", "novelty")
@@ -190,6 +193,8 @@ class Evaluation:
             return np.array([metric(rows, self.num_items) for metric in SYSTEM_METRICS.values()])
 
         found = np.stack(bootstrap_rows(all_at_once, self.lists[name], self.level, seed=self.seed))
+        # An interval centred on a value at the edge would reach beyond what is possible.
+        found = np.clip(found, 0.0, [np.inf if metric == "entropy" else 1.0 for metric in SYSTEM_METRICS])
         return {
             f"{metric}@{self.k}": dict(zip(("mean", "low", "high"), found[:, n].tolist(), strict=True))
             for n, metric in enumerate(SYSTEM_METRICS)

@@ -44,6 +44,18 @@ def evaluate(
 
     Raises:
         ValueError: an unknown baseline, a catalogue of another size, or nobody with a relevant held-out item.
+
+    Example:
+        >>> from tfrec_div import TwoTower, make_synthetic, rerank
+        >>> train, test = make_synthetic(num_users=40, num_items=30, images=False).split("temporal")
+        >>> model = TwoTower(train.schema, embedding_dim=8)
+        >>> model.compile()
+        >>> _ = model.fit(train.batches(64), verbose=0)
+        >>> result = evaluate(model.recommender(train, reranker=rerank.MMR(k=5)), test, k=5)
+        >>> list(result.systems)
+        ['recommender', 'recommender, diversity 0', 'popularity', 'random']
+        >>> sorted(result.summary["recommender"]["ndcg@5"])
+        ['high', 'low', 'mean']
     """
     unknown = [name for name in baselines if name not in BASELINES]
     if unknown:
@@ -58,7 +70,10 @@ def evaluate(
     lists = {"recommender": rec.recommend_rows(users, k=k, diversity=level)[0]}
     if level > 0.0:
         lists["recommender, diversity 0"] = rec.recommend_rows(users, k=k, diversity=0.0)[0]
-    makers = {"popularity": Popularity(rec.item_counts), "random": Random(len(test.catalog), seed)}
+    makers: dict[str, Any] = {
+        "popularity": Popularity(rec.item_counts),
+        "random": Random(len(test.catalog), seed),
+    }
     for name in baselines:
         lists[name] = makers[name].recommend_rows(users, k, rec.seen)
     lists = {name: np.asarray(rows)[:, :k] for name, rows in lists.items()}

@@ -106,14 +106,14 @@ def gini(rows: np.ndarray, num_items: int, definition: str = "recbole") -> float
 
 
 def shannon_entropy(rows: np.ndarray, num_items: int, definition: str = "recbole") -> float:
-    """Entropy of how often items are recommended; more is more even.
+    """Entropy of how often items are recommended.
 
     Args:
         rows: `[users, k]`, padded with −1.
         num_items: size of the catalogue.
-        definition: `"recbole"`: natural logarithm, divided by the number of distinct items recommended.
-            `"lenskit"`: in bits, after adding 1e-6 to the count of every item of the catalogue (lenskit's
-            formula, there over categories).
+        definition: `"recbole"`: natural logarithm, divided by the number of distinct items recommended; mind
+            that it falls when more items are recommended. `"lenskit"`: in bits, after adding 1e-6 to the
+            count of every item of the catalogue (lenskit's formula, there over categories).
 
     Raises:
         ValueError: an unknown definition.

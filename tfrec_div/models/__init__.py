@@ -1,0 +1,13 @@
+"""Models that retrieve."""
+
+from __future__ import annotations
+
+from tfrec_div._lazy import lazy_names
+
+# Where each public name lives; loaded when it is first used.
+_NAMES = {
+    "TwoTower": "two_tower",
+}
+
+__all__ = sorted(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)

@@ -112,10 +112,11 @@ class TwoTower(tfrs.models.Model):
         spec = item_spec(schema, self.text_encoder, self.image_encoder)
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
         self.user_table = FeatureTable(schema.num_users, user_spec(schema), name="users")
-        tower = {"dim": embedding_dim, "features": features, "hidden_units": hidden_units, "normalize": normalize}
-        self.item_tower = build_item_tower(schema, spec, id_dropout=item_id_dropout, **tower)
+        self.item_tower = build_item_tower(
+            schema, spec, embedding_dim, features, hidden_units, normalize, id_dropout=item_id_dropout
+        )
         self.query_tower = build_query_tower(
-            schema, half_lives=half_lives, dropout=dropout, id_dropout=user_id_dropout, **tower
+            schema, embedding_dim, features, hidden_units, normalize, half_lives, dropout, user_id_dropout
         )
         self.item_bias = self.add_weight(
             name="item_bias", shape=(schema.num_items,), initializer="zeros", trainable=not normalize
@@ -174,7 +175,9 @@ class TwoTower(tfrs.models.Model):
         inside = (position >= starts[rows][:, None]) & (rows >= 0)[:, None]
         position = np.where(inside, position, 0)
         padded = np.append(items, -1), np.append(events.strength(), 0)
-        history, weight = (np.where(inside, column[position], fill) for column, fill in zip(padded, (-1, 0)))
+        history, weight = (
+            np.where(inside, column[position], fill) for column, fill in zip(padded, (-1, 0), strict=True)
+        )
         return {
             "user_id": tf.constant(rows),
             "history": tf.constant(history, tf.int32),
@@ -234,7 +237,12 @@ class TwoTower(tfrs.models.Model):
             raise ValueError("data: its schema is not the one that the model was made with")
         counts = data.interactions.item_counts()
         features = encode_items(
-            data.catalog, counts > 0, self.text_encoder, self.image_encoder, cache_dir=cache_dir, progress=progress
+            data.catalog,
+            counts > 0,
+            self.text_encoder,
+            self.image_encoder,
+            cache_dir=cache_dir,
+            progress=progress,
         )
         self.item_table.fill(features)
         self.user_table.fill(encode_users(data))
@@ -254,7 +262,10 @@ class TwoTower(tfrs.models.Model):
     def compile(self, optimizer=None, **kwargs) -> None:
         """Configures training; without an optimizer `LazyAdam` with a rate that falls to zero over `fit`."""
         self._default_optimizer = optimizer is None
-        super().compile(optimizer=optimizer or LazyAdam(LEARNING_RATE, weight_decay=0.1, beta_2=0.99), **kwargs)
+        if optimizer is None:
+            self._rate = FallingRate(LEARNING_RATE)
+            optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99)
+        super().compile(optimizer=optimizer, **kwargs)
 
     def fit(self, x=None, *args, epochs: int = 1, initial_epoch: int = 0, **kwargs):
         """Trains as any Keras model; `x` may be `Dataset.batches(...)`, and so may `validation_data`.
@@ -273,17 +284,15 @@ class TwoTower(tfrs.models.Model):
             x = x.as_dataset(initial_epoch, epochs - initial_epoch)
             kwargs["steps_per_epoch"] = steps
             if self._default_optimizer:
-                self._let_rate_fall(steps, epochs, initial_epoch)
+                start = int(self.optimizer.iterations) - steps * initial_epoch
+                self._rate.restart(steps * epochs, start)
         elif not self.adapted:
-            raise ValueError("x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first")
+            raise ValueError(
+                "x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first"
+            )
         history = super().fit(x, *args, epochs=epochs, initial_epoch=initial_epoch, **kwargs)
         self.refresh_index()
         return history
-
-    def _let_rate_fall(self, steps: int, epochs: int, initial_epoch: int) -> None:
-        start = int(self.optimizer.iterations) - steps * initial_epoch
-        self.optimizer.learning_rate = FallingRate(LEARNING_RATE, steps * epochs, start)
-        self.make_train_function(force=True)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as any Keras model, by exact ranks over all items; the catalogue is encoded once.
@@ -318,7 +327,7 @@ class TwoTower(tfrs.models.Model):
             loss = self.compute_loss(inputs, training=True)
             total = tf.add_n([loss, *self.losses])
         variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
+        self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables, strict=True))
         self._loss.update_state(total, sample_weight=tf.shape(inputs["item_id"])[0])
         return {"loss": self._loss.result()}
 
@@ -329,11 +338,14 @@ class TwoTower(tfrs.models.Model):
         scores = self.index.scores(self.query_vectors(inputs))
         target = tf.gather(scores, inputs["item_id"], axis=1, batch_dims=1)
         # What the user knows already is out of the running, and so is the target itself.
-        others = tf.concat([inputs.get("exclude", inputs["history"]), inputs["item_id"][:, tf.newaxis]], axis=1)
+        others = tf.concat(
+            [inputs.get("exclude", inputs["history"]), inputs["item_id"][:, tf.newaxis]], axis=1
+        )
         ahead = mask_rows(scores, others) >= target[:, tf.newaxis]
         rank = 1.0 + tf.reduce_sum(tf.cast(ahead, tf.float32), axis=1)
         top = tf.cast(rank <= 10, tf.float32)
-        for metric, value in zip(self._ranks, (top, top * np.log(2.0) / tf.math.log(1.0 + rank), 1.0 / rank)):
+        values = (top, top * np.log(2.0) / tf.math.log(1.0 + rank), 1.0 / rank)
+        for metric, value in zip(self._ranks, values, strict=True):
             metric.update_state(value)
         return {metric.name: metric.result() for metric in self.metrics}
 

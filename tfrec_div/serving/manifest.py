@@ -33,7 +33,7 @@ def operations(folder: Path) -> list[str]:
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    names = set()
+    names: set[str] = set()
     for graph in model.meta_graphs:
         names.update(node.op for node in graph.graph_def.node)
         for function in graph.graph_def.library.function:

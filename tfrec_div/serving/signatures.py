@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class ServingModule(tf.Module):
             for name, function in self._functions(recommender, encoders, raw).items()
         }
 
-    def _functions(self, recommender: Recommender, encoders: dict, raw: RawItemFeatures) -> dict[str, Callable]:
+    def _functions(self, recommender: Recommender, encoders: dict, raw: RawItemFeatures) -> dict[str, Any]:
         retriever = recommender.retriever
         text = tf.TensorSpec([None], tf.string, name="text")
         image = tf.TensorSpec([None], tf.string, name="image")

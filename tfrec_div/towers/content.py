@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 
-def content_vectors(parts: Mapping[str, np.ndarray], weights: Mapping[str, float] | None = None) -> np.ndarray:
+def content_vectors(
+    parts: Mapping[str, np.ndarray], weights: Mapping[str, float] | None = None
+) -> np.ndarray:
     """Joins several views of the items into one vector each, whose cosine is the mean of the views' cosines.
 
     A view (text, picture, categories) is scaled to length 1 per item; float views are centred before, because the
@@ -26,15 +28,17 @@ def content_vectors(parts: Mapping[str, np.ndarray], weights: Mapping[str, float
 
     Example:
         >>> vectors = content_vectors({"genre": np.array([[1, 0], [1, 1], [0, 0]])})
-        >>> (vectors @ vectors.T).round(2).tolist()
-        [[1.0, 0.71, 0.0], [0.71, 1.0, 0.0], [0.0, 0.0, 0.0]]
+        >>> print((vectors @ vectors.T).round(2))
+        [[1.   0.71 0.  ]
+         [0.71 1.   0.  ]
+         [0.   0.   0.  ]]
     """
     if not parts:
         raise ValueError("parts is empty: expected at least one array [items, dim]")
     scaled = []
     for name, part in parts.items():
         vectors = np.asarray(part, np.float32)
-        present = vectors.any(axis=1)
+        present = np.atleast_1d(np.any(vectors != 0, axis=1))
         if np.asarray(part).dtype.kind == "f" and present.any():
             vectors = np.where(present[:, None], vectors - vectors[present].mean(0), 0)
         scaled.append(unit_rows(vectors) * np.sqrt((weights or {}).get(name, 1.0)))

@@ -34,7 +34,7 @@ def item_spec(schema: Schema, text=None, image=None) -> dict[str, tuple[tuple[in
 
 def column_spec(features: Sequence) -> dict[str, tuple[tuple[int, ...], str]]:
     """Returns shape and type of the encoded categories and numbers among `features`."""
-    spec = {}
+    spec: dict[str, tuple[tuple[int, ...], str]] = {}
     for feature in features:
         if isinstance(feature, Category):
             spec[feature.name] = ((MAX_VALUES if feature.multivalued else 1,), "int32")
@@ -78,7 +78,9 @@ def known_codes(known: np.ndarray) -> np.ndarray:
     return np.where(known, np.arange(1, len(known) + 1), 0).astype(np.int32)
 
 
-def column_encoders(schema: Schema, side: str, dim: int, kinds: tuple[type, ...]) -> dict[str, keras.layers.Layer]:
+def column_encoders(
+    schema: Schema, side: str, dim: int, kinds: tuple[type, ...]
+) -> dict[str, keras.layers.Layer]:
     """Returns an encoder for each category or number of one side ("item" or "user")."""
     encoders: dict[str, keras.layers.Layer] = {}
     for feature in schema.features(side):
@@ -100,7 +102,7 @@ class _Pictures(Sequence):
     def __len__(self) -> int:
         return len(self._catalog)
 
-    def __getitem__(self, row: int) -> bytes:
+    def __getitem__(self, row):
         return self._catalog.image_bytes(row)
 
 
@@ -135,5 +137,7 @@ def build_item_tower(
         if name in spec:
             encoders[name] = VectorEncoder(spec[name][0][0], dim, name=name)
     if not encoders:
-        raise ValueError(f"features: {list(features)} leaves the item tower without any feature of the schema")
+        raise ValueError(
+            f"features: {list(features)} leaves the item tower without any feature of the schema"
+        )
     return Tower(encoders, ConcatFusion(dim), hidden_units, normalize=normalize, name="item_tower")

@@ -61,6 +61,8 @@ def build_query_tower(
     if "history" in features:
         encoders["history"] = HistoryEncoder(dim, half_lives, name="history")
     if not encoders:
-        raise ValueError(f"features: {list(features)} leaves the query tower without any feature of the schema")
+        raise ValueError(
+            f"features: {list(features)} leaves the query tower without any feature of the schema"
+        )
     fusion = ConcatFusion(dim)
     return Tower(encoders, fusion, hidden_units, dropout=dropout, normalize=normalize, name="query_tower")

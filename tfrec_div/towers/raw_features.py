@@ -101,7 +101,9 @@ def join_texts(fields: list[tf.Tensor]) -> tf.Tensor:
 
 def strip(texts: tf.Tensor) -> tf.Tensor:
     """Removes white space at both ends, that of Unicode too, as `str.strip` does."""
-    return tf.strings.regex_replace(texts, r"^[\s\p{Z}\x{1c}-\x{1f}\x{85}]+|[\s\p{Z}\x{1c}-\x{1f}\x{85}]+$", "")
+    return tf.strings.regex_replace(
+        texts, r"^[\s\p{Z}\x{1c}-\x{1f}\x{85}]+|[\s\p{Z}\x{1c}-\x{1f}\x{85}]+$", ""
+    )
 
 
 def id_table(ids: tuple[str, ...]) -> tf.lookup.StaticHashTable:

@@ -30,7 +30,9 @@ class EpochCheckpoints(keras.callbacks.Callback):
         super().__init__()
         self._run = run
         state = {"query": model.query_tower, "item": model.item_tower, "optimizer": model.optimizer}
-        self._checkpoint = tf.train.Checkpoint(**state, bias=model.item_bias, epoch=tf.Variable(0, dtype=tf.int64))
+        self._checkpoint = tf.train.Checkpoint(
+            **state, bias=model.item_bias, epoch=tf.Variable(0, dtype=tf.int64)
+        )
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(run.checkpoints), max_to_keep=KEPT, checkpoint_name="epoch"
         )
@@ -50,7 +52,9 @@ class EpochCheckpoints(keras.callbacks.Callback):
                 reader = tf.train.load_checkpoint(path)
                 for name in reader.get_variable_to_shape_map():
                     reader.get_tensor(name)
-            except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            except (
+                Exception
+            ) as error:  # the reader raises whatever the damage leads to; it is passed on to the user
                 broken.append(f"{Path(path).name} ({str(error).splitlines()[0][:100]})")
                 continue
             # The optimizer takes its part when training makes its variables.

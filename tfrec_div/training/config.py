@@ -100,7 +100,9 @@ class TrainConfig:
             raise DataError([Problem(str(path), None, None, "settings as 'name: value'", json.dumps(values))])
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(map(str, values)) - known):
-            raise DataError([Problem(str(path), None, unknown[0], f"one of {', '.join(sorted(known))}", unknown[0])])
+            raise DataError(
+                [Problem(str(path), None, unknown[0], f"one of {', '.join(sorted(known))}", unknown[0])]
+            )
         try:
             return cls(**values)
         except (TypeError, ValueError) as error:

@@ -24,26 +24,54 @@ class RunDirectory:
 
     Args:
         path: The folder.
-
-    Attributes:
-        config: Settings and the data's fingerprint; it makes a folder a run.
-        checkpoints: State after the last epochs, for going on after an interruption.
-        logs: For TensorBoard.
-        recommender: The trained recommender; there when training has ended.
-        history: Losses and metrics by epoch.
-        interactions: All interactions, those held out marked.
-        metrics: What `evaluate` measured.
-        report: The page for people.
     """
 
     path: Path
 
-    def __post_init__(self):
-        object.__setattr__(self, "path", Path(self.path))
-        names = {"config": "run.json", "checkpoints": "checkpoints", "logs": "logs", "recommender": "recommender"}
-        names |= {"history": "history.json", "interactions": "interactions.parquet", "metrics": "metrics.json"}
-        for name, file in (names | {"report": "report.html"}).items():
-            object.__setattr__(self, name, self.path / file)
+    @property
+    def config(self) -> Path:
+        """Settings and the data's fingerprint; it makes a folder a run."""
+        return self.path / "run.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """State after the last epochs, for going on after an interruption."""
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """For TensorBoard."""
+        return self.path / "logs"
+
+    @property
+    def history(self) -> Path:
+        """Losses and metrics by epoch."""
+        return self.path / "history.json"
+
+    @property
+    def interactions(self) -> Path:
+        """All interactions, those held out marked."""
+        return self.path / "interactions.parquet"
+
+    @property
+    def recommender(self) -> Path:
+        """The trained recommender; there when training has ended."""
+        return self.path / "recommender"
+
+    @property
+    def announcements(self) -> Path:
+        """What a user should know of how it was trained."""
+        return self.path / "announcements.json"
+
+    @property
+    def metrics(self) -> Path:
+        """What `evaluate` measured."""
+        return self.path / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
@@ -58,7 +86,9 @@ class RunDirectory:
         if not run.config.is_file():
             raise _refusal(run.path, "the folder of a run, with run.json", "another folder")
         if not run.recommender.is_dir():
-            raise _refusal(run.path, "a finished training", "one that was interrupted: run the same `train` again")
+            raise _refusal(
+                run.path, "a finished training", "one that was interrupted: run the same `train` again"
+            )
         return run
 
     def begin(self, config: TrainConfig, data: Dataset) -> bool:
@@ -67,12 +97,17 @@ class RunDirectory:
         Raises:
             DataError: If the folder holds something else.
         """
-        wanted = {"format": 1, "config": config.to_json(), "data": data.name, "fingerprint": fingerprint(data)}
+        wanted = {
+            "format": 1,
+            "config": config.to_json(),
+            "data": data.name,
+            "fingerprint": fingerprint(data),
+        }
         if self.config.is_file():
             found = json.loads(self.config.read_text("utf-8"))
             for part, expected in wanted.items():
                 if found.get(part) != expected:
-                    what = _difference(expected, found.get(part)) if part == "config" else "a run on other data"
+                    what = _difference(config, found[part]) if part == "config" else "a run on other data"
                     raise _refusal(self.path, "a new folder, or a run with the same settings and data", what)
             return self.recommender.is_dir()
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
@@ -88,6 +123,10 @@ class RunDirectory:
     def read_history(self) -> dict[str, list[float]]:
         """Returns losses and metrics by epoch; empty before the first one."""
         return json.loads(self.history.read_text("utf-8")) if self.history.is_file() else {}
+
+    def read_announcements(self) -> list[str]:
+        """Returns what was said about how the run was trained."""
+        return json.loads(self.announcements.read_text("utf-8")) if self.announcements.is_file() else []
 
 
 def write_interactions(path: Path, train: Interactions, test: Interactions | None) -> None:
@@ -112,7 +151,9 @@ def read_interactions(path: Path, schema: Schema) -> tuple[Interactions, Interac
         columns = {name: part[name].to_numpy() for name in part}
         user, item = columns.pop("user"), columns.pop("item")
         parts.append(
-            Interactions.from_rows(user, item, schema.user_ids, schema.item_ids, **columns, **_scales(frame.attrs))
+            Interactions.from_rows(
+                user, item, schema.user_ids, schema.item_ids, **columns, **_scales(frame.attrs)
+            )
         )
     return parts[0], parts[1]
 
@@ -144,6 +185,6 @@ def _refusal(path: Path, expected: str, found: str) -> DataError:
     return DataError([Problem(str(path), None, None, expected, found)])
 
 
-def _difference(expected: dict, found: dict) -> str:
-    differing = [name for name in expected if found.get(name) != expected[name]]
+def _difference(config: TrainConfig, found: dict) -> str:
+    differing = [name for name, value in config.to_json().items() if found.get(name) != value]
     return "a run with " + ", ".join(f"{name}={found.get(name)!r}" for name in differing)

