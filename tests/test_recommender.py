@@ -6,6 +6,7 @@ import pytest
 import tfrec_div as td
 from tfrec_div.data.errors import DataError
 from tfrec_div.recommender import Recommender
+from tfrec_div.rerank.dpp import DPP
 from tfrec_div.rerank.mmr import MMR
 
 
@@ -155,3 +156,35 @@ def _seen(data):
 
     events = data.interactions
     return tf.ragged.constant([events.item[events.user == u].tolist() for u in range(60)]).to_tensor(-1)
+
+
+def test_another_reranker_is_used_from_then_on(recommender, users):
+    plain = recommender.recommend(users, diversity=0.0).rows
+    before = recommender.recommend(users).rows
+    recommender.reranker = None
+    np.testing.assert_array_equal(recommender.recommend(users).rows, plain)
+    recommender.reranker = DPP(k=5, diversity=0.9)
+    assert (recommender.recommend(users).rows != before).any()
+    recommender.num_candidates = 5
+    same_items = np.sort(recommender.recommend(users).rows)
+    np.testing.assert_array_equal(same_items, np.sort(plain))
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "state.safetensors", "recommender.json"])
+def test_a_damaged_file_is_refused_by_name(recommender, tmp_path, file):
+    folder = recommender.save(tmp_path / "saved")
+    (folder / file).write_bytes((folder / file).read_bytes()[:7])
+    with pytest.raises(DataError, match="saved: expected the files of a saved recommender"):
+        td.load(folder)
+
+
+def test_a_full_disk_is_told_as_pythons_own_error_and_leaves_nothing(recommender, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    def no_space(*_):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("tfrec_div.storage.save_file", no_space)
+    with pytest.raises(OSError, match="No space left on device"):
+        recommender.save(tmp_path / "saved")
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -43,7 +44,10 @@ def run_main_job(
     trained = train(data, config, out, say=say)
     assert trained.test is not None
     say("evaluating ...")
-    evaluation = evaluate(trained.recommender, trained.test, k=config.k)
+    with warnings.catch_warnings():
+        # The evaluation as it is printed ends with them.
+        warnings.simplefilter("ignore", UserWarning)
+        evaluation = evaluate(trained.recommender, trained.test, k=config.k)
     evaluation.save(trained.run.metrics)
     say(str(evaluation))
     examples = _examples(trained)

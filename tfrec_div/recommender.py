@@ -210,7 +210,9 @@ class Recommender(tf.Module):
         return rows, tf.where(rows >= 0, scores, 0.0)
 
     @tf.function(reduce_retracing=True)
-    def _known_page(self, users, session, exclude, include, k, diversity, include_seen):
+    def _known_page(self, users, session, exclude, include, k, diversity, include_seen, settings):
+        # The settings are read from `self`; as an argument they give another re-ranker a graph of its own.
+        del settings
         query, seen = self.known_query(users, session)
         if not include_seen:
             exclude = tf.concat([exclude, seen], axis=1)
@@ -299,7 +301,10 @@ class Recommender(tf.Module):
         for start in tqdm(range(0, count, BATCH), desc="recommend", unit="batch", disable=not progress):
             part = slice(start, start + BATCH)
             arguments = (user_rows[part], sessions[part], exclude[part], include)
-            page = self._known_page(*map(tf.constant, arguments), k, tf.constant(level[part]), include_seen)
+            settings = (self.reranker, self.num_candidates)
+            page = self._known_page(
+                *map(tf.constant, arguments), k, tf.constant(level[part]), include_seen, settings
+            )
             rows[part], scores[part] = page[0].numpy(), page[1].numpy()
         return rows, scores
 

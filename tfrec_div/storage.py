@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -10,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from tfrec_div._keras import keras
+from tfrec_div._keras import keras, tf
 from tfrec_div.data.catalog import Catalog
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.entities import Entities
@@ -31,6 +34,22 @@ _DESCRIPTION, _WEIGHTS, _STATE, _ITEMS = (
 
 
 @contextmanager
+def full_disk_as_os_error(path: str | Path):
+    """Turns what TensorFlow and safetensors raise when the disk is full into Python's own error.
+
+    Raises:
+        OSError: If there is no space left to write to `path`.
+    """
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, SafetensorError) as error:
+        # TensorFlow names a lack of memory alike.
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+@contextmanager
 def new_folder(path: str | Path):
     """Gives a folder to write into that takes the name `path` only when all went well.
 
@@ -44,7 +63,8 @@ def new_folder(path: str | Path):
     # A sibling, so that the last step is a rename within one file system.
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        yield draft
+        with full_disk_as_os_error(path):
+            yield draft
         draft.chmod(0o755)
         draft.rename(path)
     except BaseException:
@@ -85,17 +105,19 @@ def load_recommender(path: str | Path) -> Recommender:
     missing = [name for name in (_DESCRIPTION, _WEIGHTS, _STATE, _ITEMS) if not (folder / name).is_file()]
     if missing:
         raise _refusal(folder, f"a saved recommender with the file {missing[0]}", "")
-    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    try:
+        description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+        weights, state = load_file(folder / _WEIGHTS), load_file(folder / _STATE)
+    except (ValueError, SafetensorError) as error:
+        raise _refusal(folder, "the files of a saved recommender", str(error)) from error
     if description["format"] != FORMAT:
         raise _refusal(folder / _DESCRIPTION, f"format {FORMAT}", str(description["format"]))
     retriever = keras.saving.deserialize_keras_object(description["retriever"])
     reranker = description["reranker"] and keras.saving.deserialize_keras_object(description["reranker"])
-    weights = load_file(folder / _WEIGHTS)
     wanted = {name: weight.shape for name, weight in _numbered_weights(retriever).items()}
     if wanted != {name: weight.shape for name, weight in weights.items()}:
         raise _refusal(folder / _WEIGHTS, f"the weights of the model in {_DESCRIPTION}", "others")
     retriever.set_weights([weights[name] for name in wanted])
-    state = load_file(folder / _STATE)
     none = np.zeros(0, np.int32)
     nothing = Interactions.from_rows(none, none, retriever.schema.user_ids, retriever.schema.item_ids)
     catalog = _catalog(retriever.schema, pd.read_parquet(folder / _ITEMS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -270,3 +271,39 @@ def test_rows_with_errors_can_be_dropped_and_are_counted(tmp_path, capsys):
     words = ["train", "--data", str(data), "--out", str(tmp_path / "run"), *QUICK, "--on-error", "drop"]
     assert main(words) == 0
     assert "dropped 1 rows of interactions.csv" in capsys.readouterr().out
+
+
+def test_options_out_of_range_are_refused_with_one_message(run, folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    train = ["train", "--data", folder, "--out", out]
+    for words, message in (
+        ([*train, "--seed", -1], "tfrec-div train: seed: expected a whole number from 0"),
+        ([*train, "--reranker", "best"], "reranker: expected one of mmr, dpp, none"),
+        ([*train, "--test-fraction", 2], "test_fraction: expected a share between 0 and 1"),
+        ([*train, "--features", "history"], "features: expected some that give both towers"),
+        (["evaluate", "--run", run, "--k", 0], "--k: expected at least 1"),
+        (["evaluate", "--run", run, "--diversity", 7], "--diversity: expected a level from 0 to 1"),
+        (["synth", "--out", out, "--users", -5], '--users: expected at least 1, found "-5"'),
+        (["synth", "--out", out, "--items", 1], '--items: expected at least 2, found "1"'),
+        (["synth", "--out", out, "--seed", -3], "--seed: expected at least 0"),
+    ):
+        assert main(list(map(str, words))) == 2
+        assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_list_that_cannot_be_written_leaves_nothing(run, lists, tmp_path, monkeypatch, capsys):
+    words = ["recommend", "--run", str(run), "--users", str(lists("users.csv", user_id=["u"])), "--out"]
+    (tmp_path / "folder").mkdir()
+    assert main([*words, str(tmp_path / "folder")]) == 2
+    assert "--out: expected a file in a folder that exists" in capsys.readouterr().err
+    before = sorted(tmp_path.iterdir())
+
+    def no_space(_, path, **__):
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", no_space)
+    assert main([*words, str(tmp_path / "out.csv")]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before

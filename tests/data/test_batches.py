@@ -94,3 +94,16 @@ def test_users_can_count_alike():
 def test_options_that_make_no_sense_are_refused(options, message, shop):
     with pytest.raises(ValueError, match=message):
         shop.batches(**options)
+
+
+def test_weights_that_are_all_zero_are_refused_since_nothing_would_be_learned():
+    frame = pd.DataFrame(
+        {"user_id": list("uv"), "item_id": list("ab"), "timestamp": [1, 2], "weight": [0, 0]}
+    )
+    data = from_frames(frame)
+    with pytest.raises(
+        ValueError, match="interactions, column weight: expected a weight above 0 in some row"
+    ):
+        data.batches(2)
+    held_out = gather(data.batches(2, context=log(u=["a"], v=["b"]), shuffle=False))
+    assert held_out["weight"][0].tolist() == [0, 0]

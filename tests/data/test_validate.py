@@ -263,8 +263,8 @@ def test_columns_that_nobody_declared_are_warnings(make_folder):
         make_folder(interactions="user_id,item_id,page\nu,a,3\n", items="item_id,mood\na,sad\n")
     )
     assert [(problem.file, problem.column, problem.severity) for problem in problems] == [
-        ("interactions.csv", "page", "warning"),
         ("items.csv", "mood", "warning"),
+        ("interactions.csv", "page", "warning"),
     ]
 
 
@@ -323,3 +323,10 @@ def test_a_hundred_thousand_equal_problems_are_all_listed_in_seconds(make_folder
     assert time.perf_counter() - start < 20
     assert len(problems) == 100_000
     assert problems[-1].row == n
+
+
+def test_the_cause_stands_before_what_follows_from_it(make_folder):
+    folder = make_folder(interactions=LOG, items="item_id,title\na,A\n,B\n")
+    first, second = messages(folder)
+    assert first == "items.csv, row 3, column item_id: expected an id, found nothing"
+    assert second.startswith("interactions.csv, row 3, column item_id: expected the id of an item")

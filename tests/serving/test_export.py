@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tfrec_div._keras import tf
+from tfrec_div.data.frames import from_frames
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
 from tfrec_div.rerank.mmr import MMR
@@ -249,3 +252,38 @@ def test_without_text_and_picture_towers_there_is_no_cold_signature(parts, tmp_p
     model.fit(parts[0].batches(64), verbose=0)
     version = export(model.recommender(parts[0]), tmp_path / "ids", verify=False)
     assert "recommend_cold" not in json.loads((version / "manifest.json").read_text())["signatures"]
+
+
+def test_a_catalogue_smaller_than_a_page_is_served_as_many_as_there_are(tmp_path):
+    log = pd.DataFrame({"user_id": list("uvwuvw"), "item_id": list("abcbca"), "timestamp": range(6)})
+    data = from_frames(log, pd.DataFrame({"item_id": list("abc"), "categories": ["x", "y", "x|y"]}))
+    model = TwoTower(data.schema, embedding_dim=4)
+    model.compile()
+    model.fit(data.batches(8), verbose=0)
+    version = export(Recommender(model, data, reranker=MMR(k=10)), tmp_path / "tiny")
+    assert json.loads((version / "manifest.json").read_text())["settings"]["verified_users"] == 3
+
+
+def test_ids_of_any_length_and_content_are_served_as_they_are(tmp_path):
+    items = ["x" * 3000, 'a,"b"\n\u2603', "ends with a zero\0"]
+    log = pd.DataFrame({"user_id": list("uvwuvw"), "item_id": items * 2, "timestamp": range(6)})
+    data = from_frames(log)
+    model = TwoTower(data.schema, embedding_dim=4)
+    model.compile()
+    model.fit(data.batches(8), verbose=0)
+    version = export(Recommender(model, data, k=3), tmp_path / "odd", verify=False)
+    served = tf.saved_model.load(str(version)).signatures["serving_default"]
+    page = served(user_id=tf.constant(["nobody"]))["item_ids"].numpy()[0]
+    assert sorted(item.decode() for item in page) == sorted(items)
+
+
+def test_a_full_disk_is_told_as_pythons_own_error_and_leaves_no_version(recommender, tmp_path, monkeypatch):
+    def no_space(_, folder, **__):
+        Path(folder, "saved_model.pb").write_text("half")
+        raise tf.errors.ResourceExhaustedError(None, None, f"{folder}/variables; No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", no_space)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        export(recommender, tmp_path / "shop")
+    assert caught.value.filename == str(tmp_path / "shop" / "1")
+    assert not list((tmp_path / "shop").iterdir())

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from tfrec_div.study.charts import format_number, line_chart, shorten
+from tfrec_div.study.charts import format_number, line_chart, shorten, trade_off_chart
 from tfrec_div.study.glossary import metric_key, metric_note
 from tfrec_div.study.headline import find_roles
 from tfrec_div.study.report import ItemCard, RunReport, UserExample, write_report
@@ -314,6 +314,17 @@ def test_the_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     write_report(path, report(title="Another"))
     assert "Another" in path.read_text(encoding="utf-8")
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_labels_of_a_trade_off_stand_whole_inside_of_the_chart():
+    value = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    names = ["recommender", "recommender, diversity 0", "popularity"]
+    chart = trade_off_chart("NDCG", "ILD", dict.fromkeys(names, (value, value)), names[:2])
+    width = float(re.search(r'viewBox="0 0 (\d+)', chart).group(1))
+    for name in names:
+        start = float(re.search(rf'x="([\d.]+)"[^>]*>{name}</text>', chart).group(1))
+        # 12 px bold letters are 7.7 px wide on average in DejaVu Sans, the widest of the fonts asked for.
+        assert start + 7.7 * len(name) <= width
 
 
 def test_a_chart_reads_out_where_its_curves_begin_and_end():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tfrec_div._keras import keras
+from tfrec_div._keras import keras, tf
 from tfrec_div.data.errors import DataError
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.run_directory import RunDirectory, read_interactions
@@ -89,6 +90,8 @@ def test_a_finished_run_is_not_trained_again(shop, whole):
     said = []
     again = train(shop, QUICK, whole.run.path, say=said.append, verbose=0)
     assert said == [f"{whole.run.path} holds this training already: nothing to do."]
+    # The report of the main job shows pictures the second time, too.
+    assert again.recommender.catalog.image_bytes(0) == shop.catalog.image_bytes(0) != b""
     np.testing.assert_array_equal(weights(again), weights(whole))
 
 
@@ -102,6 +105,62 @@ def test_a_folder_with_another_run_or_with_other_files_is_refused(shop, parts, w
         DataError, match='expected a new or empty folder, or a run to go on with, found "other files"'
     ):
         train(shop, QUICK, tmp_path)
+
+
+def test_data_that_differ_in_times_or_in_users_only_are_other_data(shop, whole):
+    log, users = shop.interactions, shop.users
+    later = replace(shop, interactions=replace(log, timestamp=log.timestamp + 60))
+    column = users.columns["age"] + 1
+    older = replace(shop, users=replace(users, columns={**users.columns, "age": column}))
+    for other in (later, older):
+        with pytest.raises(DataError, match='found "a run on other data"'):
+            train(other, QUICK, whole.run.path)
+
+
+def test_settings_that_no_model_or_split_can_use_leave_no_folder(shop, tmp_path):
+    sparse = shop.subset(shop.interactions.take(shop.interactions.histories()[1][:-1]))
+    for data, changes, message in (
+        (
+            shop,
+            {"features": ("history",)},
+            'features: expected some that give both towers .* found "history"',
+        ),
+        (shop, {"features": ("text",), "text": "tiny"}, "features: expected some that give both towers"),
+        (shop, {"features": ("id", "text"), "text": "no such folder"}, "no such folder"),
+        (sparse, {}, "interactions to test on after the split leave_one_out .--test chooses another."),
+    ):
+        with pytest.raises((DataError, FileNotFoundError), match=message):
+            train(data, QUICK.updated(**changes), tmp_path / "run", say=lambda _: None, verbose=0)
+        assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_run_is_refused_by_name(shop, tmp_path):
+    for text in ("[]", "{", '{"format": 1}', '{"format": 99, "config": {}, "data": "", "fingerprint": ""}'):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(DataError, match="expected the settings of a run"):
+            train(shop, QUICK, tmp_path)
+
+
+def test_a_run_killed_while_it_saved_leaves_no_draft_behind(shop, tmp_path, monkeypatch):
+    interrupted(shop, tmp_path / "run", 4, monkeypatch)
+    (tmp_path / "run" / ".recommender-x1y2").mkdir()
+    again = train(shop, QUICK, tmp_path / "run", say=lambda _: None, verbose=0)
+    assert not list((tmp_path / "run").glob(".*"))
+    assert again.run.recommender.is_dir()
+
+
+def test_a_full_disk_stops_training_with_pythons_own_error_and_it_goes_on_later(
+    shop, whole, tmp_path, monkeypatch
+):
+    def no_space(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "epoch-1.data; No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.CheckpointManager, "save", no_space)
+        with pytest.raises(OSError, match="No space left on device"):
+            train(shop, QUICK, tmp_path / "run", say=lambda _: None, verbose=0)
+    again = train(shop, QUICK, tmp_path / "run", say=lambda _: None, verbose=0)
+    np.testing.assert_allclose(again.history["loss"], whole.history["loss"], rtol=1e-5)
 
 
 def test_the_saved_recommender_knows_what_was_held_out(whole, shop):
@@ -146,8 +205,17 @@ def test_without_weights_it_says_what_it_does_instead(shop, monkeypatch):
     [
         ("epoch: 3", 'column epoch: expected one of batch_size, .* found "epoch"'),
         ("- a\n- b", "expected settings as 'name: value'"),
-        ("model: three_tower", "model: expected one of two_tower, got 'three_tower'"),
-        ("epochs: 0", "epochs: expected at least 1, got 0"),
+        ("model: three_tower", 'config.yaml, model: expected one of two_tower, found "three_tower"'),
+        ("epochs: 0", 'epochs: expected a whole number from 1 to 2147483647, found "0"'),
+        ("epochs: 2.5", 'epochs: expected a whole number .* found "2.5"'),
+        ("k: many", 'k: expected a whole number .* found "many"'),
+        ("seed: -1", 'seed: expected a whole number from 0 .* found "-1"'),
+        ("seed: 5000000000", "seed: expected a whole number from 0 to 2147483647"),
+        ("image_size: 1", 'image_size: expected a whole number from 32 .* found "1"'),
+        ("features: history", 'features: expected a list of names, found "history"'),
+        ("reranker: best", 'reranker: expected one of mmr, dpp, none, found "best"'),
+        ("test_fraction: 2", 'test_fraction: expected a share between 0 and 1, found "2"'),
+        ("diversity: high", 'diversity: expected a level from 0 to 1, found "high"'),
         ("a: [", "expected a YAML or JSON file"),
     ],
 )

@@ -6,10 +6,11 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 COMMANDS = ("run", "validate", "train", "evaluate", "recommend", "export", "synth")
-OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,13 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `tfrec-div`; those of this process by default.
 
     Returns:
-        0 on success, 2 on bad input (with one message on standard error), 130 when interrupted from the keyboard.
+        0 on success, 2 on bad input, 1 when the machine gave up (a full disk), both with one message on standard
+        error; 130 when interrupted from the keyboard.
     """
     # What TensorFlow says at its start is of no use to someone who waits for a recommender.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = build_parser().parse_args(argv)
     from tfrec_div.cli.errors import BadInput, explain
 
+    # A warning is for the person at the terminal, who has no use for the place in the code that gives it.
+    usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_, **__: f"warning: {message}\n"
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
@@ -34,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"tfrec-div {arguments.command}: {explain(error)}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:
+        print(f"tfrec-div {arguments.command}: {explain(error)}", file=sys.stderr)
+        return FAILED
+    finally:
+        warnings.formatwarning = usual
     return OK
 
 

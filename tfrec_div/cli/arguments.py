@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.cli.errors import refusal
 from tfrec_div.training.config import FEATURES, MODELS, SPLITS, TrainConfig
 
 
@@ -54,7 +54,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         ("num-candidates", int, "items that the re-ranker chooses from"),
         ("seed", int, "seed of weights, order and splits"),
     ):
-        shown = getattr(default, name.replace("-", "_"))
+        value = getattr(default, name.replace("-", "_"))
+        shown = "by size" if value is None else value
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"{text} (default {shown})")
 
 
@@ -62,10 +63,19 @@ def training_config(arguments: argparse.Namespace, **defaults) -> TrainConfig:
     """Returns the settings: options before the file, the file before `defaults`."""
     config = TrainConfig.read(arguments.config) if arguments.config else TrainConfig(**defaults)
     given = {field.name: getattr(arguments, field.name, None) for field in fields(TrainConfig)}
-    try:
-        return config.updated(**given)
-    except ValueError as error:
-        raise DataError([Problem("options", None, None, str(error))]) from error
+    return config.updated(**given)
+
+
+def check_page(arguments: argparse.Namespace) -> None:
+    """Refuses a length or a level of diversity that no page can have.
+
+    Raises:
+        DataError: If `--k` or `--diversity` does not fit.
+    """
+    if arguments.k < 1:
+        raise refusal("--k", "at least 1", arguments.k)
+    if arguments.diversity is not None and not 0 <= arguments.diversity <= 1:
+        raise refusal("--diversity", "a level from 0 to 1", arguments.diversity)
 
 
 def _features(text: str) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tfrec_div.data.errors import DataError
+from tfrec_div.data.errors import DataError, Problem
 
-BadInput = (DataError, FileExistsError, FileNotFoundError, PermissionError)
+BadInput = (DataError, FileExistsError, FileNotFoundError, IsADirectoryError, PermissionError)
 
 
 def explain(error: Exception) -> str:
@@ -12,3 +12,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+def refusal(option: str, expected: str, found: object) -> DataError:
+    """Returns the error for an option whose value does not fit."""
+    return DataError([Problem(option, None, None, expected, str(found))])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from tfrec_div.cli.arguments import add_data
+from tfrec_div.cli.arguments import add_data, check_page
 from tfrec_div.data.errors import DataError, Problem
 
 
@@ -28,11 +29,14 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluates on held-out interactions; prints the table and writes metrics.json into the run."""
     import numpy as np
 
-    from tfrec_div.evaluation.evaluator import evaluate
-    from tfrec_div.storage import data_of, load_recommender
     from tfrec_div.training.run_directory import RunDirectory, read_interactions
 
+    check_page(arguments)
     directory = RunDirectory.open(arguments.run_dir)
+
+    from tfrec_div.evaluation.evaluator import evaluate
+    from tfrec_div.storage import data_of, load_recommender
+
     recommender = load_recommender(directory.recommender)
     train, test = read_interactions(directory.interactions, recommender.schema)
     if arguments.data is not None:
@@ -45,9 +49,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError([Problem(str(where), None, None, expected, "")])
     recommender.update_histories(train)
     print(f"{len(test)} held-out interactions of {len(np.unique(test.user))} users")
-    evaluation = evaluate(
-        recommender, data_of(recommender, test), k=arguments.k, diversity=arguments.diversity
-    )
+    with warnings.catch_warnings():
+        # The evaluation as it is printed ends with them.
+        warnings.simplefilter("ignore", UserWarning)
+        evaluation = evaluate(
+            recommender, data_of(recommender, test), k=arguments.k, diversity=arguments.diversity
+        )
     evaluation.save(directory.metrics)
     print(evaluation)
     print(f"metrics: {directory.metrics}")

@@ -18,11 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the next version and says where."""
-    from tfrec_div.serving.export import export
-    from tfrec_div.storage import load_recommender
     from tfrec_div.training.run_directory import RunDirectory
 
-    recommender = load_recommender(RunDirectory.open(arguments.run_dir).recommender)
+    directory = RunDirectory.open(arguments.run_dir)
+
+    from tfrec_div.serving.export import export
+    from tfrec_div.storage import load_recommender
+
+    recommender = load_recommender(directory.recommender)
     print("writing the SavedModel and checking it in a fresh process ...")
     version = export(recommender, arguments.out)
     print(f"the export answers as the run for all {recommender.schema.num_users} users: {version}")

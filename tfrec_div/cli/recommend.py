@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfrec_div.cli.arguments import check_page
+from tfrec_div.cli.errors import refusal
 from tfrec_div.data.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -35,26 +37,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Reads the lists, recommends, and writes the file as a whole or not at all."""
-    if arguments.k < 1:
-        raise _refusal("--k", "at least 1", arguments.k)
-    if arguments.diversity is not None and not 0 <= arguments.diversity <= 1:
-        raise _refusal("--diversity", "a level from 0 to 1", arguments.diversity)
+    from tfrec_div.training.config import RERANKERS
+    from tfrec_div.training.run_directory import RunDirectory
+
+    check_page(arguments)
     users = read_ids(arguments.users, "user_id")["user_id"].drop_duplicates().tolist()
     candidates = arguments.candidates and read_ids(arguments.candidates, "item_id")["item_id"].tolist()
     exclude = None
     if arguments.exclude:
         pairs = read_ids(arguments.exclude, "user_id", "item_id")
         exclude = pairs.groupby("user_id", sort=False)["item_id"].agg(list).to_dict()
-    if not arguments.out.parent.is_dir():
-        raise _refusal("--out", "a file in a folder that exists", arguments.out)
+    if not arguments.out.parent.is_dir() or arguments.out.is_dir():
+        raise refusal("--out", "a file in a folder that exists", arguments.out)
+    if arguments.reranker and arguments.reranker not in RERANKERS:
+        raise refusal("--reranker", f"one of {', '.join(RERANKERS)}", arguments.reranker)
+    directory = RunDirectory.open(arguments.run_dir)
 
     from tfrec_div.rerank.methods import METHODS
     from tfrec_div.storage import load_recommender
-    from tfrec_div.training.run_directory import RunDirectory
 
-    if arguments.reranker and arguments.reranker not in (*METHODS, "none"):
-        raise _refusal("--reranker", f"one of {', '.join(METHODS)}, none", arguments.reranker)
-    recommender = load_recommender(RunDirectory.open(arguments.run_dir).recommender)
+    recommender = load_recommender(directory.recommender)
     if arguments.reranker:
         recommender.reranker = (
             None if arguments.reranker == "none" else METHODS[arguments.reranker](k=arguments.k)
@@ -70,8 +72,11 @@ def run(arguments: argparse.Namespace) -> None:
     )
     draft = arguments.out.with_name(f".{arguments.out.name}.draft")
     frame = pages.to_frame()
-    frame.to_csv(draft, index=False)
-    draft.replace(arguments.out)
+    try:
+        frame.to_csv(draft, index=False)
+        draft.replace(arguments.out)
+    finally:
+        draft.unlink(missing_ok=True)
     if pages.unknown_users:
         print(f"{pages.unknown_users} of {len(users)} users are unknown: they got the list for new users")
     if candidates is not None:
@@ -99,7 +104,3 @@ def read_ids(path: Path, *columns: str) -> pd.DataFrame:
         if column not in frame:
             raise DataError([Problem(str(path), 1, column, "this column", ", ".join(frame.columns))])
     return frame[list(columns)]
-
-
-def _refusal(option: str, expected: str, found: object) -> DataError:
-    return DataError([Problem(option, None, None, expected, str(found))])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfrec_div.cli.errors import refusal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
@@ -16,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Makes and writes the data set."""
+    for option, lowest in (("users", 1), ("items", 2), ("seed", 0)):
+        if getattr(arguments, option) < lowest:
+            raise refusal(f"--{option}", f"at least {lowest}", getattr(arguments, option))
     from tfrec_div.data.synthetic import make_synthetic
     from tfrec_div.data.write import write_folder
 

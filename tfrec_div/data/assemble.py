@@ -24,7 +24,7 @@ from tfrec_div.data.features import Category, Feature, Number
 from tfrec_div.data.impressions import Impressions
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
-from tfrec_div.data.settings import TABLES, Settings
+from tfrec_div.data.settings import Settings
 from tfrec_div.data.table import Table
 
 Sides = dict[str, tuple[tuple[Feature, ...], Columns]]
@@ -50,10 +50,10 @@ class Checked:
 
     @property
     def problems(self) -> list[Problem]:
-        """All problems in the order of the tables and rows."""
+        """All problems by row, those of items and users before those of what refers to them."""
         return [
             problem
-            for name in TABLES
+            for name in ("items", "users", "interactions", "impressions")
             if name in self.tables
             for problem in self.tables[name].sorted_problems()
         ]

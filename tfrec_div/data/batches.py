@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfrec_div.data.errors import DataError, Problem
+
 if TYPE_CHECKING:
     from tfrec_div.data.dataset import Dataset
 
@@ -65,6 +67,9 @@ class Batches:
             raise ValueError(f"horizon must be in [0, 1), got {self.horizon}")
         if not len(self.dataset.interactions):
             raise ValueError("dataset has no interactions to make batches of")
+        if self.context is None and not self.dataset.interactions.strength().any():
+            expected = "a weight above 0 in some row"
+            raise DataError([Problem("interactions", None, "weight", expected, "0 in all rows")])
 
     def __len__(self) -> int:
         return -(-len(self.dataset.interactions) // self.batch_size)
@@ -113,7 +118,7 @@ class Batches:
         return {
             "user_id": events.user.astype(np.int32),
             "item_id": events.item.astype(np.int32),
-            "weight": (weight / weight.mean()).astype(np.float32),
+            "weight": (weight / (weight.mean() or 1)).astype(np.float32),
             "_before": before.astype(np.int32),
         }
 

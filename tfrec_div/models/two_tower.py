@@ -78,7 +78,7 @@ class TwoTower(tfrs.models.Model):
         temperature: float = 1.0,
         hidden_units: Sequence[int] = (),
         dropout: float = 0.2,
-        user_id_dropout: float = 0.5,
+        user_id_dropout: float = 0.9,
         item_id_dropout: float = 0.0,
         max_history: int = 100,
         half_lives: Sequence[float] = (4.0, 16.0),

@@ -35,7 +35,7 @@ class ServingModule(tf.Module):
         self._categories = id_table(names)
         matrix = catalog.category_matrix() if names else np.zeros((len(catalog), 1), np.float32)
         self._category_matrix = tf.Variable(matrix, trainable=False, name="category_matrix")
-        self._item_ids = tf.Variable(np.append(catalog.ids, "").astype(str), trainable=False, name="item_ids")
+        self._item_ids = tf.Variable(tf.constant([*catalog.ids, ""]), trainable=False, name="item_ids")
         encoders = {"text": retriever.text_encoder, "image": retriever.image_encoder}
         self._content = {
             name: _CentredContent(retriever.item_table.values[name].numpy()[1:])
@@ -68,7 +68,8 @@ class ServingModule(tf.Module):
         @tf.function(input_signature=[user])
         def serving_default(user_id):
             query, seen = recommender.known_query(self._users.lookup(user_id))
-            return self._answer(*recommender.page(query, recommender.k, exclude=seen))
+            k = min(recommender.k, len(recommender.catalog))
+            return self._answer(*recommender.page(query, k, exclude=seen))
 
         @tf.function(input_signature=[user, strings[0], k_of, level, *strings[1:]])
         def recommend(user_id, history, k, diversity, exclude, include_categories, exclude_categories):

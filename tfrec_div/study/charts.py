@@ -9,6 +9,8 @@ from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 340, 196
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 36
+# A letter of the widest usual font, bold, at the size of the chart's text.
+_LETTER, _LONGEST_LABEL = 8, 28
 
 NOTHING = "\N{EN DASH}"  # stands where there is no value
 
@@ -73,7 +75,10 @@ def trade_off_chart(
     Returns:
         An `<svg>` element.
     """
-    width, height, left, right = 560, 330, 58, 150
+    labels = {name: shorten(name.replace("_", " "), _LONGEST_LABEL) for name in points}
+    # The plot keeps its size; the page grows to the right until the longest label fits.
+    left, right, height = 58, 30 + _LETTER * max(map(len, labels.values())), 330
+    width = left + 352 + right
     x_low, x_high = _range([v for x, _ in points.values() for v in x.values() if math.isfinite(v)])
     y_low, y_high = _range([v for _, y in points.values() for v in y.values() if math.isfinite(v)])
 
@@ -98,9 +103,7 @@ def trade_off_chart(
             f'<circle class="{kind}" cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/>'
             f'<path class="lead" d="M{at_x + 7:.1f} {at_y:.1f}L{width - right + 18} {places[name]:.1f}"/>'
         )
-        parts.append(
-            _text(width - right + 22, places[name] + 4, shorten(name.replace("_", " "), 22), "start", kind)
-        )
+        parts.append(_text(width - right + 22, places[name] + 4, labels[name], "start", kind))
     said = "; ".join(
         f"{name}: {format_number(x['mean'])} and {format_number(y['mean'])}"
         for name, (x, y) in points.items()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.storage import full_disk_as_os_error
 from tfrec_div.training.run_directory import RunDirectory, write_json
 
 KEPT = 2
@@ -70,4 +71,5 @@ class EpochCheckpoints(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         write_json(self._run.history, self.history)
         self._checkpoint.epoch.assign(epoch + 1)
-        self._manager.save(checkpoint_number=epoch + 1)
+        with full_disk_as_os_error(self._run.checkpoints):
+            self._manager.save(checkpoint_number=epoch + 1)

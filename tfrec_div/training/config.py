@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,6 +14,19 @@ from tfrec_div.data.errors import DataError, Problem
 FEATURES = ("id", "history", "text", "image", "categories", "numbers", "users")
 SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_users", "none")
 MODELS = ("two_tower",)
+RERANKERS = ("mmr", "dpp", "none")
+# A seed meets int32 in the graph; the others could not be larger either.
+LARGEST = 2**31 - 1
+LOWEST = {
+    "embedding_dim": 1,
+    "epochs": 1,
+    "batch_size": 1,
+    "k": 1,
+    "num_candidates": 1,
+    "max_tokens": 3,
+    "image_size": 32,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,7 @@ class TrainConfig:
         image_size: Height and width that pictures are read at, in pixels.
         max_tokens: Tokens of a text that are read.
         embedding_dim: Length of the vectors.
-        epochs: Passes over the interactions.
+        epochs: Passes over the interactions; None is 5, and up to 10 where there are few of them.
         batch_size: Interactions a step.
         test: What is held out to evaluate on: a split's name, or "none".
         test_fraction: Share that the split holds out, where it has one.
@@ -39,7 +53,7 @@ class TrainConfig:
         seed: Seed of weights, order and splits.
 
     Raises:
-        ValueError: If a value is not one of those listed.
+        DataError: If a value is not one of those listed.
     """
 
     model: str = "two_tower"
@@ -49,7 +63,7 @@ class TrainConfig:
     image_size: int = 224
     max_tokens: int = 128
     embedding_dim: int = 128
-    epochs: int = 10
+    epochs: int | None = None
     batch_size: int = 1024
     test: str = "leave_one_out"
     test_fraction: float = 0.2
@@ -60,20 +74,41 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.features is not None:
-            object.__setattr__(self, "features", tuple(self.features))
+        # What a file says may be of any type.
+        features: Any = self.features
+        if features is not None:
+            if not isinstance(features, list | tuple):
+                raise _refusal("features", "a list of names", features)
+            object.__setattr__(self, "features", tuple(features))
         for name, found, known in (
-            ("model", {self.model}, MODELS),
-            ("features", set(self.features or ()), FEATURES),
-            ("test", {self.test}, SPLITS),
+            ("model", (self.model,), MODELS),
+            ("features", self.features or (), FEATURES),
+            ("test", (self.test,), SPLITS),
+            ("reranker", (self.reranker,), RERANKERS),
         ):
-            if unknown := sorted(found - set(known)):
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {unknown[0]!r}")
-        for name in ("embedding_dim", "epochs", "batch_size", "k", "num_candidates", "max_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if not 0 <= self.diversity <= 1:
-            raise ValueError(f"diversity: expected a level in [0, 1], got {self.diversity}")
+            for value in found:
+                if value not in known:
+                    raise _refusal(name, f"one of {', '.join(known)}", value)
+        for name in ("text", "image"):
+            if not isinstance(getattr(self, name), str):
+                raise _refusal(name, "a name or a path", getattr(self, name))
+        for name, lowest in LOWEST.items():
+            value = getattr(self, name)
+            if name == "epochs" and value is None:
+                continue
+            if not isinstance(value, int) or not lowest <= value <= LARGEST:
+                raise _refusal(name, f"a whole number from {lowest} to {LARGEST}", value)
+        if not isinstance(self.diversity, int | float) or not 0 <= self.diversity <= 1:
+            raise _refusal("diversity", "a level from 0 to 1", self.diversity)
+        if not isinstance(self.test_fraction, int | float) or not 0 < self.test_fraction < 1:
+            raise _refusal("test_fraction", "a share between 0 and 1", self.test_fraction)
+
+    def epochs_for(self, interactions: int) -> int:
+        """Returns the epochs: those asked for, else enough for some 300 steps, in [5, 10]."""
+        if self.epochs is not None:
+            return self.epochs
+        steps = -(-interactions // self.batch_size)
+        return min(max(-(-320 // max(steps, 1)), 5), 10)
 
     def to_json(self) -> dict:
         """Returns the settings as values that `json.dumps` takes."""
@@ -105,5 +140,10 @@ class TrainConfig:
             )
         try:
             return cls(**values)
-        except (TypeError, ValueError) as error:
-            raise DataError([Problem(str(path), None, None, str(error))]) from error
+        except DataError as error:
+            problems = [replace(problem, file=f"{path}, {problem.file}") for problem in error.problems]
+            raise DataError(problems) from error
+
+
+def _refusal(name: str, expected: str, found: object) -> DataError:
+    return DataError([Problem(name, None, None, expected, str(found))])

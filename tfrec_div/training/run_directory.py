@@ -17,6 +17,9 @@ from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
 from tfrec_div.training.config import TrainConfig
 
+FORMAT = 1
+PARTS = ("config", "data", "fingerprint")
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -91,34 +94,41 @@ class RunDirectory:
             )
         return run
 
-    def begin(self, config: TrainConfig, data: Dataset) -> bool:
-        """Makes the folder, or finds the same training in it; tells whether that one has ended.
+    def accepts(self, config: TrainConfig, data: Dataset) -> bool:
+        """Tells whether the folder holds this training as a whole already; writes nothing.
 
         Raises:
             DataError: If the folder holds something else.
         """
-        wanted = {
-            "format": 1,
-            "config": config.to_json(),
-            "data": data.name,
-            "fingerprint": fingerprint(data),
-        }
         if self.config.is_file():
-            found = json.loads(self.config.read_text("utf-8"))
-            for part, expected in wanted.items():
-                if found.get(part) != expected:
+            found = self._read_config()
+            for part, expected in _description(config, data).items():
+                if found[part] != expected:
                     what = _difference(config, found[part]) if part == "config" else "a run on other data"
                     raise _refusal(self.path, "a new folder, or a run with the same settings and data", what)
             return self.recommender.is_dir()
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise _refusal(self.path, "a new or empty folder, or a run to go on with", "other files")
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config, wanted)
         return False
+
+    def begin(self, config: TrainConfig, data: Dataset) -> None:
+        """Makes the folder, unless it holds this training already."""
+        if not self.config.is_file():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config, _description(config, data))
 
     def read_config(self) -> TrainConfig:
         """Returns the settings of the run."""
-        return TrainConfig(**json.loads(self.config.read_text("utf-8"))["config"])
+        return TrainConfig(**self._read_config()["config"])
+
+    def _read_config(self) -> dict:
+        try:
+            found = json.loads(self.config.read_text("utf-8"))
+        except ValueError as error:
+            raise _refusal(self.config, "the settings of a run", str(error)) from error
+        if not isinstance(found, dict) or found.get("format") != FORMAT or not set(PARTS) <= set(found):
+            raise _refusal(self.config, f"the settings of a run, format {FORMAT}", "something else")
+        return found
 
     def read_history(self) -> dict[str, list[float]]:
         """Returns losses and metrics by epoch; empty before the first one."""
@@ -164,21 +174,35 @@ def _scales(attrs: dict) -> dict:
 
 
 def fingerprint(data: Dataset) -> str:
-    """Returns a SHA-256 of what training reads: ids, interactions and item columns."""
+    """Returns a SHA-256 of what training reads: ids, interactions and the columns of items and users."""
     digest = hashlib.sha256(json.dumps(data.schema.to_json(), sort_keys=True).encode())
     events = data.interactions
-    for column in (events.user, events.item, events.strength()):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    for name, column in sorted(data.catalog.columns.items()):
-        digest.update(f"{name}{column.tolist()}".encode("utf-8", "surrogatepass"))
+    for column in (events.user, events.item, events.strength(), events.timestamp):
+        if column is not None:
+            digest.update(np.ascontiguousarray(column).tobytes())
+    for entities in (data.catalog, data.users):
+        for name, column in sorted(entities.columns.items()):
+            digest.update(f"{name}{column.tolist()}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def _description(config: TrainConfig, data: Dataset) -> dict:
+    return {
+        "format": FORMAT,
+        "config": config.to_json(),
+        "data": data.name,
+        "fingerprint": fingerprint(data),
+    }
 
 
 def write_json(path: Path, values: object) -> None:
     """Writes JSON so that a reader finds the old file or the new one, never half of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(values, indent=1), "utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(values, indent=1), "utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _refusal(path: Path, expected: str, found: str) -> DataError:

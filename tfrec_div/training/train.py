@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tfrec_div._keras import keras
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
@@ -66,14 +67,17 @@ def train(
         from training), since its users have seen those items.
 
     Raises:
-        DataError: If the folder holds another run.
+        DataError: If the folder holds another run, the split leaves nothing to train or to test on, or the features
+            leave a tower without any.
     """
     run = RunDirectory(Path(out))
-    finished = run.begin(config, data)
+    finished = run.accepts(config, data)
     train_part, test_part = _split(data, config)
     if finished:
         say(f"{run.path} holds this training already: nothing to do.")
         recommender = Recommender.load(run.recommender)
+        # What was saved has no pictures.
+        recommender.catalog = data.catalog
         recommender.update_histories(train_part.interactions)
         return TrainedRun(
             run, recommender, train_part, test_part, run.read_history(), run.read_announcements()
@@ -84,20 +88,24 @@ def train(
         say(line)
     model.compile()
     model.adapt(train_part)
+    batches = train_part.batches(config.batch_size, seed=config.seed, max_history=model.max_history)
+    # Only now, so that settings or data which no model can be made with leave nothing behind.
+    run.begin(config, data)
+    epochs = config.epochs_for(len(train_part.interactions))
     checkpoints = EpochCheckpoints(model, run)
     for broken in checkpoints.restore():
         announcements.append(f"The checkpoint {broken} cannot be read: the one before it is used.")
         say(announcements[-1])
     if checkpoints.epoch:
-        say(f"Going on after epoch {checkpoints.epoch} of {config.epochs}.")
+        say(f"Going on after epoch {checkpoints.epoch} of {epochs}.")
     write_interactions(
         run.interactions, train_part.interactions, None if test_part is None else test_part.interactions
     )
     if test_part is not None:
         validation = test_part.batches(256, context=train_part, shuffle=False, max_history=model.max_history)
     model.fit(
-        train_part.batches(config.batch_size, seed=config.seed, max_history=model.max_history),
-        epochs=config.epochs,
+        batches,
+        epochs=epochs,
         initial_epoch=checkpoints.epoch,
         validation_data=None if test_part is None else validation.as_dataset(epochs=1),
         callbacks=[checkpoints, keras.callbacks.TensorBoard(str(run.logs), write_graph=False)],
@@ -106,8 +114,11 @@ def train(
     recommender = Recommender(
         model, data, reranker=_reranker(config), k=config.k, num_candidates=config.num_candidates
     )
-    recommender.save(run.recommender)
     write_json(run.announcements, announcements)
+    # What an earlier attempt that was killed while it saved has left.
+    for draft in run.path.glob(f".{run.recommender.name}-*"):
+        shutil.rmtree(draft, ignore_errors=True)
+    recommender.save(run.recommender)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     recommender.update_histories(train_part.interactions)
     return TrainedRun(run, recommender, train_part, test_part, checkpoints.history, announcements)
@@ -120,7 +131,12 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]
     image = _image_encoder(config, said) if _wanted("image", data, config) else None
     features = COLUMN_FEATURES if config.features is None else config.features
     columns = [name for name in features if name in COLUMN_FEATURES]
-    return TwoTower(data.schema, columns, text=text, image=image, embedding_dim=config.embedding_dim), said
+    try:
+        model = TwoTower(data.schema, columns, text=text, image=image, embedding_dim=config.embedding_dim)
+    except ValueError as error:
+        expected = "some that give both towers something to read, such as id or history and categories"
+        raise DataError([Problem("features", None, None, expected, ",".join(features))]) from error
+    return model, said
 
 
 def _wanted(kind: str, data: Dataset, config: TrainConfig) -> bool:
@@ -162,7 +178,12 @@ def _image_encoder(config: TrainConfig, said: list[str]) -> ImageEncoder | None:
 def _split(data: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset | None]:
     if config.test == "none":
         return data, None
-    return data.split(config.test, test=config.test_fraction, seed=config.seed)
+    parts = data.split(config.test, test=config.test_fraction, seed=config.seed)
+    for part, purpose in zip(parts, ("train on", "test on"), strict=True):
+        if not len(part.interactions):
+            expected = f"interactions to {purpose} after the split {config.test} (--test chooses another)"
+            raise DataError([Problem("interactions", None, None, expected, "")])
+    return parts
 
 
 def _reranker(config: TrainConfig):
