@@ -177,6 +177,15 @@ def test_raw_features_equal_what_training_read(model, shop):
             np.testing.assert_allclose(encoded[name], expected, rtol=1e-3, atol=2e-4, err_msg=name)
 
 
+def test_a_value_that_a_cell_repeats_counts_once(model, shop):
+    raw = RawItemFeatures(shop.schema, model.text_encoder, model.image_encoder)
+    columns = {name: values[:1].copy() for name, values in raw_columns(shop.catalog).items()}
+    first, second = shop.schema.vocabularies["item/categories"][:2]
+    columns["categories"] = np.array([f"{second}| {first} |{second}|no such category"])
+    codes = raw({name: tf.constant(values) for name, values in columns.items()})["categories"]
+    assert codes.numpy().tolist() == [[2, 1, 0, 0, 0, 0, 0, 0]]
+
+
 def test_the_manifest_lists_what_a_server_needs_to_know(version, recommender):
     manifest = json.loads((version / "manifest.json").read_text())
     assert set(manifest["signatures"]) == {
@@ -240,6 +249,7 @@ def test_versions_count_up_and_a_failure_leaves_no_folder(recommender, tmp_path,
 def test_an_export_that_answers_otherwise_is_refused(recommender, tmp_path, monkeypatch):
     wrong = recommender.recommend(list(recommender.schema.user_ids))
     wrong.item_ids[3, 0] = "another"
+    wrong.scores[3, 0] += 0.01
     monkeypatch.setattr(Recommender, "recommend", lambda *_, **__: wrong)
     with pytest.raises(RuntimeError, match="answers otherwise for 1 of 60 users"):
         export(recommender, tmp_path / "shop")

@@ -101,6 +101,15 @@ def test_content_vectors_are_the_mean_of_the_cosines():
     assert (weighted @ weighted.T)[0, 1] == pytest.approx((-3 + 1) / 4, abs=1e-6)
 
 
+def test_a_very_wide_view_is_projected_and_keeps_its_cosines(random):
+    tags = (random.random((30, 5000)) < 0.01).astype(bool)
+    vectors = content_vectors({"tags": tags})
+    assert vectors.shape == (30, 2048)
+    lengths = np.linalg.norm(tags, axis=1)
+    cosine = (tags.astype(float) @ tags.T) / np.outer(lengths, lengths)
+    np.testing.assert_allclose(vectors @ vectors.T, cosine, atol=0.12)
+
+
 LAYERS = [
     (CodeEncoder(5, 3, dropout=0.1, initial_scale=0.2), tf.constant([[1, 2]])),
     (NumberEncoder(3, hidden=4), tf.constant([[0.5, 1.0]])),

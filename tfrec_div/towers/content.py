@@ -7,6 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 
+# The widest frozen tower gives 2,048; a category with thousands of values must not cost more.
+WIDEST = 2048
+
+
 def content_vectors(
     parts: Mapping[str, np.ndarray], weights: Mapping[str, float] | None = None
 ) -> np.ndarray:
@@ -37,12 +41,21 @@ def content_vectors(
         raise ValueError("parts is empty: expected at least one array [items, dim]")
     scaled = []
     for name, part in parts.items():
-        vectors = np.asarray(part, np.float32)
+        vectors = _at_most(WIDEST, np.asarray(part, np.float32))
         present = np.atleast_1d(np.any(vectors != 0, axis=1))
         if np.asarray(part).dtype.kind == "f" and present.any():
             vectors = np.where(present[:, None], vectors - vectors[present].mean(0), 0)
         scaled.append(unit_rows(vectors) * np.sqrt((weights or {}).get(name, 1.0)))
     return unit_rows(np.concatenate(scaled, axis=1)).astype(np.float32)
+
+
+def _at_most(width: int, vectors: np.ndarray) -> np.ndarray:
+    """Projects a wide view at random, the same in every process: cosines stay what they were, nearly."""
+    dim = vectors.shape[1]
+    if dim <= width:
+        return vectors
+    projection = np.random.default_rng(dim).normal(size=(dim, width)) / np.sqrt(width)
+    return vectors @ projection.astype(np.float32)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

@@ -69,8 +69,11 @@ class RawItemFeatures(keras.layers.Layer):
             return table.lookup(strip(values))[:, tf.newaxis] + 1
         parts = tf.strings.split(values, feature.separator)
         codes = tf.ragged.map_flat_values(lambda v: table.lookup(strip(v)) + 1, parts)
-        known = tf.ragged.boolean_mask(codes, codes > 0)
-        return known.to_tensor(shape=[None, MAX_VALUES])
+        dense = codes.to_tensor()
+        # A value counts once, at its first place, as it does when data is read.
+        first = tf.argmax(dense[:, :, tf.newaxis] == dense[:, tf.newaxis, :], axis=2, output_type=tf.int32)
+        counts = (dense > 0) & (first == tf.range(tf.shape(dense)[1]))
+        return tf.ragged.boolean_mask(dense, counts).to_tensor(shape=[None, MAX_VALUES])
 
     def _encode_number(self, feature: Number, values: tf.Tensor) -> tf.Tensor:
         statistics = self.schema.statistics[f"item/{feature.name}"]
