@@ -158,3 +158,84 @@ def test_weights_that_are_nowhere_list_the_options(monkeypatch):
 def test_impossible_settings_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         ImageEncoder(weights=None, **change)
+
+
+@pytest.fixture(scope="module")
+def small() -> ImageEncoder:
+    return ImageEncoder(32, None, "mobilenet_v2", trainable_from="block_15")
+
+
+def test_an_empty_batch_and_one_without_any_picture_are_encoded(small):
+    frozen = ImageEncoder(32, None, "mobilenet_v2")
+    graph = tf.function(frozen, input_signature=[tf.TensorSpec([None], tf.string)])
+    for encode in (frozen, graph, small):
+        assert encode(tf.constant([], tf.string)).shape == (0, 1280)
+        vectors = encode(tf.constant([b"", b""])).numpy()
+        assert vectors.shape == (2, 1280)
+        assert not vectors.any()
+
+
+def test_training_changes_the_stages_from_the_named_one_on_and_no_statistics_below():
+    encoder = ImageEncoder(32, None, "mobilenet_v2", trainable_from="block_16")
+    images = tf.constant([picture(seed=seed) for seed in range(4)])
+    before = {weight.name: weight.numpy().copy() for weight in encoder.weights}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(encoder(images, training=True)))
+    gradients = tape.gradient(loss, encoder.trainable_weights)
+    assert all(gradient is not None for gradient in gradients)
+    names = {weight.name.split("/")[0] for weight in encoder.trainable_weights}
+    # After its stages, the network has one more convolution.
+    assert {name for name in names if not name.startswith("block_16_")} == {"Conv_1", "Conv_1_bn"}
+    moved = {w.name.split("/")[0] for w in encoder.weights if (w.numpy() != before[w.name]).any()}
+    assert moved == {"block_16_expand_BN", "block_16_depthwise_BN", "block_16_project_BN", "Conv_1_bn"}
+
+
+def test_stages_of_a_resnet50_are_known_by_name(encoder):
+    fifth = ImageEncoder(32, None, trainable_from="conv5")
+    trained = {weight.name.split("_")[0] for weight in fifth.trainable_weights}
+    assert trained == {"conv5"}
+    # Three blocks of three convolutions and one for the shortcut, each with bias and normalisation: He et al.
+    assert len(fifth.trainable_weights) == (3 * 3 + 1) * 4
+    assert fifth.fingerprint() == encoder.fingerprint()
+    with pytest.raises(
+        ValueError, match=r"a stage of resnet50 \(conv1, conv2, conv3, conv4, conv5\), got 'conv6'"
+    ):
+        ImageEncoder(32, None, trainable_from="conv6")
+
+
+def test_rows_of_pixels_give_the_vectors_of_the_files(small):
+    black = tf.io.encode_png(tf.zeros([32, 32, 3], tf.uint8)).numpy()
+    images = [picture((40, 30), 1, "JPEG"), b"", black, picture(seed=2)]
+    rows = small.to_rows(tf.constant(images))
+    assert rows.dtype == tf.uint8
+    assert rows.shape == (4, 32, 32, 3)
+    assert small.present(rows).numpy().tolist() == [True, False, True, True]
+    np.testing.assert_allclose(small.encode_rows(rows), small(tf.constant(images)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(small.rows_of(images, batch_size=3), rows)
+    # Rounding to whole pixels changes little.
+    frozen = ImageEncoder(32, None, "mobilenet_v2")
+    np.testing.assert_allclose(frozen(tf.constant(images)), small(tf.constant(images)), atol=0.05)
+    with pytest.raises(ContentError, match="content 1 cannot be encoded"):
+        small.rows_of([b"", b"no picture"])
+
+
+def test_augmentation_needs_training_and_travels_in_the_config():
+    from tfrec_div.augment.image import ImageAugmentation
+
+    augment = ImageAugmentation(rotate=20)
+    with pytest.raises(ValueError, match="augment: acts in training only, so it needs trainable_from"):
+        ImageEncoder(32, None, "mobilenet_v2", augment=augment)
+    encoder = ImageEncoder(32, None, "mobilenet_v2", trainable_from="all", augment=augment)
+    copy = ImageEncoder.from_config(json.loads(json.dumps(encoder.get_config())))
+    assert copy.get_config() == encoder.get_config()
+    assert copy.fingerprint() == encoder.fingerprint()
+    images = tf.constant([picture()])
+    np.testing.assert_array_equal(encoder(images), encoder(images))
+    assert int(augment.step) == 0
+    encoder(images, training=True)
+    assert int(augment.step) == 1
+
+
+def test_no_weights_of_imagenet_are_known_for_a_mobilenet():
+    with pytest.raises(ValueError, match="weights: no ImageNet weights of a mobilenet_v2"):
+        ImageEncoder(32, backbone="mobilenet_v2")

@@ -125,6 +125,74 @@ def test_a_trainable_one_gets_gradients_everywhere_and_has_dropout():
     assert not np.allclose(encoder(texts, training=True), encoder(texts, training=False), atol=1e-3)
 
 
+def test_only_the_last_layers_get_gradients_where_a_number_is_given():
+    encoder = TextEncoder.from_pretrained("tiny", trainable_layers=1)
+    assert {w.name.split("/layer_._")[1][0] for w in encoder.trainable_weights} == {"1"}
+    assert len(encoder.trainable_weights) == 16
+    # The weights themselves are in their places.
+    texts = tf.constant(TEXTS)
+    np.testing.assert_allclose(encoder(texts), TextEncoder.from_pretrained("tiny")(texts), atol=1e-6)
+    assert len(TextEncoder.from_pretrained("tiny", trainable_layers=2).trainable_weights) == 32
+    assert TextEncoder.from_pretrained("tiny", trainable_layers=0).trainable_weights == []
+    assert TextEncoder.from_config(encoder.get_config()).trainable_layers == 1
+
+
+def test_rows_of_tokens_give_the_vectors_of_the_strings_whatever_is_beside_them(tiny):
+    texts = tf.constant([*TEXTS, "toy", " "])
+    rows = tiny.to_rows(texts)
+    assert rows.shape == (6, 128)
+    np.testing.assert_allclose(tiny.encode_rows(rows), tiny(texts), atol=1e-6)
+    assert tiny.present(rows).numpy().tolist() == [True, True, False, True, True, False]
+    np.testing.assert_array_equal(
+        tiny.rows_of(["toy", ""], batch_size=1), tiny.to_rows(tf.constant(["toy", ""]))
+    )
+    assert tiny.encode_rows(rows[:0]).shape == (0, 64)
+
+
+def test_dropout_follows_the_step_only():
+    encoder = TextEncoder.from_pretrained("tiny", trainable_layers="all")
+    rows = encoder.to_rows(tf.constant(TEXTS[:2]))
+    tf.random.set_seed(1)
+    first = encoder.encode_rows(rows, training=True, step=tf.constant(5, tf.int64)).numpy()
+    tf.random.set_seed(2)
+    again = encoder.encode_rows(rows, training=True, step=tf.constant(5, tf.int64)).numpy()
+    other = encoder.encode_rows(rows, training=True, step=tf.constant(6, tf.int64)).numpy()
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+    assert np.abs(first - encoder.encode_rows(rows)).max() > 1e-3
+
+
+def test_attention_pooling_starts_as_the_mean_and_is_learned():
+    encoder = TextEncoder.from_pretrained("tiny", pooling="attention", trainable_layers=1)
+    texts = tf.constant(TEXTS)
+    np.testing.assert_allclose(encoder(texts), TextEncoder.from_pretrained("tiny")(texts), atol=1e-5)
+    # By hand: the weight of a token is the softmax of its hidden state times the vector.
+    vector = np.random.default_rng(0).normal(size=64).astype(np.float32)
+    encoder.attention.assign(vector)
+    ids = encoder.tokenizer(tf.constant(TEXTS[:1]))["input_ids"].numpy()[0].tolist()
+    hidden = numpy_bert(encoder, ids)
+    weights = np.exp(hidden @ vector)
+    expected = weights @ hidden / weights.sum()
+    np.testing.assert_allclose(encoder(texts)[0], expected / np.linalg.norm(expected), atol=1e-4)
+    assert any(weight is encoder.attention for weight in encoder.trainable_weights)
+    with pytest.raises(ValueError, match='pooling: "attention" is learned, so it needs trainable_layers'):
+        TextEncoder.from_pretrained("tiny", pooling="attention")
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (3, "0 to the 2 of this model, got 3"),
+        (-1, "got -1"),
+        ("top", "'none', 'all' or a number"),
+        (True, "number"),
+    ],
+)
+def test_impossible_numbers_of_layers_are_refused(layers, message):
+    with pytest.raises(ValueError, match=f"trainable_layers: .*{message}"):
+        TextEncoder.from_pretrained("tiny", trainable_layers=layers)
+
+
 def test_random_weights_do_not_depend_on_the_state_of_the_program(tiny):
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
@@ -234,7 +302,10 @@ def test_missing_weights_list_the_options(monkeypatch):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"pooling": "max"}, "one of mean, cls, got 'max'"), ({"max_tokens": 513}, "at most 512.*got 513")],
+    [
+        ({"pooling": "max"}, "one of mean, cls, attention, got 'max'"),
+        ({"max_tokens": 513}, "at most 512.*got 513"),
+    ],
 )
 def test_impossible_settings_are_refused(change, message):
     with pytest.raises(ValueError, match=message):

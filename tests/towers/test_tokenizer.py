@@ -114,6 +114,74 @@ def test_adversarial_strings_are_tokenized_as_by_hugging_face(vocabulary_file, l
         assert ours == theirs, repr(text)
 
 
+# What breaks tokenizers, to be strung together: each is drawn as often as another, whatever its length.
+ATOMS = [
+    *(
+        "\U0001f3ac",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\U0001f44d\U0001f3fd",
+        "\u2764\ufe0f",
+        "\U0001f1eb\U0001f1f7",
+    ),
+    *("東京", "七人の侍", "ﾊﾝｶｸ", "올드보이", "豈", "\U00020000", "\u3000", "。", "々"),
+    *("e\u0301", "\u0301", "a\u030a\u0323", "\u0e19\u0e49\u0e33", "नि", "שָׁ", "i\u0307", "o\u0308\u0304"),
+    *(
+        "\x00",
+        "\x07",
+        "\x1b",
+        "\x7f",
+        "\x85",
+        "\u200b",
+        "\u200e",
+        "\u202e",
+        "\ufeff",
+        "\u00ad",
+        "\ufffd",
+        "\ue000",
+    ),
+    *(" ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u2003", "\u2028", ""),
+    *(
+        "Σ",
+        "ς",
+        "İ",
+        "ı",
+        "ß",
+        "ẞ",
+        "Ǆ",
+        "ﬁ",
+        "Å",
+        "½",
+        "²",
+        "Ⅷ",
+        "™",
+        "…",
+        "„",
+        "—",
+        "'",
+        "##",
+        "[",
+        "$",
+        "^",
+        "~",
+        "!?",
+    ),
+    *("Toy", "STORY", "the", "naïve", "Ørsted", "Потёмкин", "x" * 60, "مرحبا", "123", "a", "Z"),
+]
+
+
+def test_a_thousand_adversarial_strings_are_tokenized_as_by_hugging_face(vocabulary_file):
+    random = np.random.default_rng(7)
+    distinct = {""}
+    while len(distinct) < 1000:
+        distinct.add("".join(random.choice(ATOMS, random.integers(1, 12))))
+    texts = sorted(distinct)
+    for lowercase in (True, False):
+        ours, theirs = both(vocabulary_file, texts, lowercase=lowercase)
+        rows = zip(texts, ours["input_ids"], theirs["input_ids"], strict=True)
+        assert [(text, a, b) for text, a, b in rows if a != b] == []
+        assert ours == theirs
+
+
 def test_a_batch_is_padded_to_its_longest_as_by_hugging_face(vocabulary_file):
     ours, theirs = both(vocabulary_file, ADVERSARIAL, max_tokens=40)
     assert ours == theirs

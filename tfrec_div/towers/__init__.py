@@ -6,17 +6,26 @@ from tfrec_div._lazy import lazy_names
 
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
+    "AttentionFusion": "fusion",
+    "BilinearFusion": "fusion",
     "CodeEncoder": "encoders",
     "ConcatFusion": "fusion",
+    "CrossModalFusion": "fusion",
+    "encode_cached": "cache",
     "FeatureTable": "feature_table",
+    "fusion_layer": "fusion",
+    "FUSIONS": "fusion",
+    "GatedFusion": "fusion",
     "HistoryEncoder": "history",
+    "HubTextEncoder": "hub",
     "ImageEncoder": "image",
+    "ModelEncoder": "model_encoder",
     "NumberEncoder": "encoders",
+    "ProjectedConcatFusion": "fusion",
     "TextEncoder": "text",
     "Tower": "tower",
     "VectorEncoder": "encoders",
     "WordpieceTokenizer": "tokenizer",
-    "encode_cached": "cache",
 }
 
 __all__ = sorted(_NAMES)

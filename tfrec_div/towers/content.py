@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-
 # The widest frozen tower gives 2,048; a category with thousands of values must not cost more.
 WIDEST = 2048
 

@@ -1,4 +1,4 @@
-"""A ResNet50 that reads encoded pictures: the frozen image tower."""
+"""A ResNet50 that reads encoded pictures: the image tower."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,14 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.towers.cache import ContentError, Contents
 from tfrec_div.towers.pretrained import IMAGE_OPTIONS, PretrainedImage, find_image_weights
 
-BACKBONES = {"resnet50": keras.applications.ResNet50}
-_PREPROCESS = {"resnet50": keras.applications.resnet50.preprocess_input}
+BACKBONES = {
+    "mobilenet_v2": functools.partial(keras.applications.MobileNetV2, alpha=0.35),
+    "resnet50": keras.applications.ResNet50,
+}
+_PREPROCESS = {
+    "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
+    "resnet50": keras.applications.resnet50.preprocess_input,
+}
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -27,20 +34,25 @@ class ImageEncoder(keras.Model):
     The vector is the global average of the last feature map (He et al. 2016). Decoding, resizing (bilinear
     with antialiasing, to a square) and preprocessing are in the graph. Weights are looked for when the
     constructor names them; `get_config` names none, so that a restored encoder takes them from `load_weights`
-    or `set_weights`. It is frozen unless `trainable=True`, and a frozen encoder's batch normalisation uses
-    its stored statistics.
+    or `set_weights`. Batch normalisation in a frozen stage uses its stored statistics. A missing picture does not
+    reach the network.
 
     Args:
         size: Height and width that pictures are resized to, in pixels, at least 32.
         weights: `"imagenet"`, the path of an `.h5` weights file without the top layer, what
             `find_image_weights` found, or `None` for random weights made from `seed`.
-        backbone: `"resnet50"`.
+        backbone: `"resnet50"`, or `"mobilenet_v2"` (alpha 0.35; small, no published weights known here).
         seed: Seed of the random weights.
-        trainable: Whether training changes the weights.
+        trainable_from: The first stage that training changes, such as `"conv5"` or `"conv4"` of a ResNet50 or
+            `"block_13"` of a MobileNetV2; `"all"`, or `None`: frozen.
+        augment: Layer that changes uint8 pictures `[batch, size, size, 3]` in training, such as
+            `ImageAugmentation`; not for a frozen encoder, whose vectors are made once.
+        trainable: Short for `trainable_from="all"`.
 
     Raises:
         FileNotFoundError: The weights are not on this machine and cannot be downloaded.
-        ValueError: An unknown backbone, a size below 32, or a file with other weights.
+        ValueError: An unknown backbone or stage, a size below 32, a file with other weights, or augmentation of a
+            frozen encoder.
 
     Example:
         >>> encoder = ImageEncoder(size=32, weights=None)
@@ -56,6 +68,8 @@ class ImageEncoder(keras.Model):
         weights: str | os.PathLike | PretrainedImage | None = "imagenet",
         backbone: str = "resnet50",
         seed: int = 0,
+        trainable_from: str | None = None,
+        augment: keras.layers.Layer | None = None,
         trainable: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -64,6 +78,14 @@ class ImageEncoder(keras.Model):
             raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, got {backbone!r}")
         if size < 32:
             raise ValueError(f"size: expected at least 32 pixels, got {size}")
+        if trainable and trainable_from is None:
+            trainable_from = "all"
+        if augment is not None and trainable_from is None:
+            raise ValueError('augment: acts in training only, so it needs trainable_from (a stage or "all")')
+        if backbone != "resnet50" and weights == "imagenet":
+            raise ValueError(
+                f"weights: no ImageNet weights of a {backbone} are known; name an .h5 file, or None"
+            )
         found = weights if isinstance(weights, PretrainedImage) else find_image_weights(weights)
         if weights is not None and found is None:
             raise FileNotFoundError(
@@ -84,7 +106,9 @@ class ImageEncoder(keras.Model):
                 raise ValueError(
                     f"{found.weights}: no weights of a {backbone} without its top layer: {error}"
                 ) from error
-        self.trainable = trainable
+        self.trainable_from = trainable_from
+        self.augment = augment
+        self._freeze()
         self.built = True
 
     @property
@@ -103,14 +127,94 @@ class ImageEncoder(keras.Model):
             Vectors float32 `[batch, dim]`; a missing picture has the zero vector.
         """
         images = tf.convert_to_tensor(images)
-        pixels = tf.map_fn(
-            self._decode, images, fn_output_signature=tf.TensorSpec([self.size, self.size, 3], tf.float32)
+        if self.trained:
+            return self.encode_rows(self.to_rows(images), training)
+        return self._where(
+            tf.strings.length(images) > 0, images, lambda there: self._vectors(self._decoded(there), False)
         )
-        vectors = self.network(
-            _PREPROCESS[self.backbone](pixels), training=training if self.trainable else False
-        )
-        present = tf.strings.length(images)[:, tf.newaxis] > 0
-        return tf.where(present, tf.cast(vectors, tf.float32), 0.0)
+
+    @property
+    def trained(self) -> bool:
+        """Whether training changes some of the weights; then a tower runs it on `to_rows` of the pictures."""
+        return self.trainable_from is not None
+
+    @property
+    def row_spec(self) -> tuple[tuple[int, ...], str]:
+        """Shape and type of what `to_rows` makes of a picture."""
+        return (self.size, self.size, 3), "uint8"
+
+    def to_rows(self, images: tf.Tensor) -> tf.Tensor:
+        """Decode pictures, strings `[batch]`, to uint8 `[batch, size, size, 3]`; zeros for a missing one."""
+
+        def pixels(there: tf.Tensor) -> tf.Tensor:
+            # From 1 on, so that a black picture is not a missing one.
+            return tf.cast(tf.clip_by_value(tf.round(self._decoded(there)), 1.0, 255.0), tf.uint8)
+
+        return self._where(tf.strings.length(images) > 0, images, pixels, self.row_spec[0])
+
+    @staticmethod
+    def present(rows: tf.Tensor) -> tf.Tensor:
+        """Tell which rows `[batch, size, size, 3]` hold a picture, bool `[batch]`."""
+        return rows[:, 0, 0, 0] > 0
+
+    def encode_rows(
+        self, rows: tf.Tensor, training: bool | None = None, step: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Encode what `to_rows` made.
+
+        Args:
+            rows: Uint8 `[batch, size, size, 3]`.
+            training: Whether to augment, and whether batch normalisation in trainable stages uses the batch's
+                statistics; never while frozen.
+            step: Not needed: the augmentation counts its own steps.
+
+        Returns:
+            Vectors float32 `[batch, dim]`; a missing picture has the zero vector.
+        """
+        training = bool(training) and self.trainable
+
+        def vectors(there: tf.Tensor) -> tf.Tensor:
+            if self.augment is not None:
+                there = self.augment(there, training=training)
+            return self._vectors(tf.cast(there, tf.float32), training)
+
+        return self._where(self.present(rows), rows, vectors)
+
+    def _where(self, mask: tf.Tensor, inputs: tf.Tensor, function, shape: tuple[int, ...] = ()) -> tf.Tensor:
+        """Applies a function where the mask is true; zeros elsewhere."""
+        place = tf.where(mask)
+        found = function(tf.gather(inputs, place[:, 0]))
+        shape = shape or (self.dim,)
+        rows = tf.shape(inputs, tf.int64)[:1]
+        return tf.ensure_shape(tf.scatter_nd(place, found, tf.concat([rows, shape], axis=0)), [None, *shape])
+
+    def _decoded(self, images: tf.Tensor) -> tf.Tensor:
+        spec = tf.TensorSpec([self.size, self.size, 3], tf.float32)
+        return tf.map_fn(self._decode, images, fn_output_signature=spec)
+
+    def _vectors(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
+        # Convolutions fail on an empty batch: a grey picture stands in for one.
+        count = tf.shape(pixels)[0]
+        blank = tf.fill([tf.cast(count == 0, tf.int32), self.size, self.size, 3], 128.0)
+        pixels = tf.concat([pixels, blank], axis=0)
+        vectors = self.network(_PREPROCESS[self.backbone](pixels), training=training)
+        return tf.cast(vectors, tf.float32)[:count]
+
+    def _freeze(self) -> None:
+        """Leaves trainable what `trainable_from` says."""
+        self.trainable = self.trained
+        if self.trainable_from in (None, "all"):
+            return
+        names = [layer.name for layer in self.network.layers]
+        stages = list(dict.fromkeys(_stage(name) for name in names if _stage(name)))
+        if self.trainable_from not in stages:
+            raise ValueError(
+                f"trainable_from: expected 'all' or a stage of {self.backbone} ({', '.join(stages)}), "
+                f"got {self.trainable_from!r}"
+            )
+        first = [_stage(name) for name in names].index(self.trainable_from)
+        for layer in self.network.layers[:first]:
+            layer.trainable = False
 
     def build(self, input_shape: tuple) -> None:
         """Do nothing: the weights are there, and Keras' own would try with numbers where strings belong."""
@@ -155,7 +259,7 @@ class ImageEncoder(keras.Model):
     def fingerprint(self) -> str:
         """Return a SHA-256 of all that decides the vectors: the weights, the backbone and the size."""
         digest = hashlib.sha256(json.dumps([self.backbone, self.size, "bilinear antialias"]).encode())
-        for weight in self.get_weights():
+        for weight in self.network.get_weights():
             digest.update(f"{weight.dtype}{weight.shape}".encode())
             digest.update(np.ascontiguousarray(weight).data)
         return digest.hexdigest()
@@ -168,8 +272,15 @@ class ImageEncoder(keras.Model):
             "weights": None,
             "backbone": self.backbone,
             "seed": self.seed,
-            "trainable": self.trainable,
+            "trainable_from": self.trainable_from,
+            "augment": self.augment and keras.layers.serialize(self.augment),
         }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> ImageEncoder:
+        """Make an encoder of what `get_config` returned."""
+        augment = config.get("augment")
+        return cls(**{**config, "augment": augment and keras.layers.deserialize(augment, custom_objects)})
 
     def _decode(self, image: tf.Tensor) -> tf.Tensor:
         shape = [self.size, self.size, 3]
@@ -180,9 +291,25 @@ class ImageEncoder(keras.Model):
 
         return tf.cond(tf.strings.length(image) > 0, decode, lambda: tf.zeros(shape))
 
+    def rows_of(self, images: Contents, batch_size: int = 64) -> np.ndarray:
+        """Decode many pictures as `to_rows` does, uint8 `[n, size, size, 3]`.
+
+        Raises:
+            ContentError: A picture does not decode; the message tells which.
+        """
+        rows = np.zeros([len(images), *self.row_spec[0]], np.uint8)
+        for start in range(0, len(images), batch_size):
+            stop = min(start + batch_size, len(images))
+            batch = [images[row] for row in range(start, stop)]
+            rows[start:stop] = self._run(self._to_rows, batch, start, list(range(len(batch))))
+        return rows
+
     def _encode_batch(self, batch: list[bytes], start: int, rows: list[int]) -> np.ndarray:
+        return self._run(self._encode, batch, start, rows)
+
+    def _run(self, function: Callable, batch: list[bytes], start: int, rows: list[int]) -> np.ndarray:
         try:
-            return self._encode(tf.constant(batch, tf.string)).numpy()
+            return function(tf.constant(batch, tf.string)).numpy()
         except tf.errors.InvalidArgumentError as error:
             for row, image in zip(rows, batch, strict=True):
                 try:
@@ -199,6 +326,16 @@ class ImageEncoder(keras.Model):
     def _encode(self) -> Callable[[tf.Tensor], tf.Tensor]:
         strings = tf.TensorSpec([None], tf.string)
         return tf.function(lambda images: self(images, training=False), input_signature=[strings])
+
+    @functools.cached_property
+    def _to_rows(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        return tf.function(self.to_rows, input_signature=[tf.TensorSpec([None], tf.string)])
+
+
+def _stage(name: str) -> str:
+    """Returns the stage that a backbone's layer belongs to, "" for one before or after all stages."""
+    found = re.match(r"(conv\d|block_\d+)_", name)
+    return found.group(1) if found else ""
 
 
 def _randomize(network: keras.Model, seed: int) -> None:

@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from tfrec_div._keras import keras
+from tfrec_div._keras import keras, tf
 from tfrec_div.data.catalog import Catalog
 from tfrec_div.data.entities import Entities
 from tfrec_div.data.features import MAX_VALUES, Category, Number, Timestamp
 from tfrec_div.data.schema import Schema
-from tfrec_div.towers.cache import encode_cached
+from tfrec_div.towers.cache import Contents, encode_cached
 from tfrec_div.towers.encoders import CodeEncoder, NumberEncoder, VectorEncoder
-from tfrec_div.towers.fusion import ConcatFusion
+from tfrec_div.towers.fusion import fusion_layer
+from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.tower import Tower
 
-FeatureSpec = Mapping[str, tuple[tuple[int, ...], str]]
+# The pieces of each item's title, for queries that read the titles of a history.
+TITLE = "title_pieces"
 
 
-def item_spec(schema: Schema, text=None, image=None) -> dict[str, tuple[tuple[int, ...], str]]:
+def is_trained(encoder) -> bool:
+    """Tells whether training changes an encoder, so that its vectors cannot be kept; False for None."""
+    return bool(getattr(encoder, "trained", False))
+
+
+def content_spec(encoder) -> tuple[tuple[int, ...], str]:
+    """Returns shape and type of what is kept of a content: a frozen encoder's vector, else what it reads."""
+    return encoder.row_spec if is_trained(encoder) else ((encoder.dim,), "float32")
+
+
+def encode_contents(encoder, contents: Contents, cache_dir=None, progress: bool = True) -> np.ndarray:
+    """Makes what `content_spec` says of all contents: vectors, or token ids or pixels, each read once."""
+    if is_trained(encoder):
+        return encoder.rows_of(contents)
+    return encode_cached(encoder, contents, cache_dir=cache_dir, progress=progress)
+
+
+def content_encoder(encoder, dim: int, name: str) -> keras.layers.Layer:
+    """Returns the layer of a tower that reads what `encode_contents` made."""
+    return (
+        ModelEncoder(encoder, dim, name=name)
+        if is_trained(encoder)
+        else VectorEncoder(encoder.dim, dim, name=name)
+    )
+
+
+def item_spec(
+    schema: Schema, text=None, image=None, titles: int = 0
+) -> dict[str, tuple[tuple[int, ...], str]]:
     """Returns shape and type of each encoded item feature, by name.
 
     Args:
         schema: Describes the items.
         text: Text encoder or None; it adds "text".
         image: Image encoder or None; it adds "image".
+        titles: Pieces of each title that are kept for queries; 0 keeps none.
     """
     spec = {"item_id": ((), "int32"), **column_spec(schema.item_features)}
+    if titles:
+        spec[TITLE] = ((titles,), "int32")
     encoders = {"text": text, "image": image}
-    return spec | {name: ((e.dim,), "float32") for name, e in encoders.items() if e is not None}
+    return spec | {name: content_spec(e) for name, e in encoders.items() if e is not None}
 
 
 def column_spec(features: Sequence) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -44,9 +77,19 @@ def column_spec(features: Sequence) -> dict[str, tuple[tuple[int, ...], str]]:
 
 
 def encode_items(
-    catalog: Catalog, known: np.ndarray, text=None, image=None, cache_dir=None, progress: bool = True
+    catalog: Catalog,
+    known: np.ndarray,
+    text=None,
+    image=None,
+    cache_dir=None,
+    progress: bool = True,
+    texts: Sequence[str] | None = None,
+    titles: int = 0,
 ) -> dict[str, np.ndarray]:
     """Encodes a catalogue for `FeatureTable`; the frozen towers read each item once and keep what they made.
+
+    Of a tower that is trained, the token ids or the decoded pictures are kept, in memory: a picture of 224 pixels
+    takes 150 kB.
 
     Args:
         catalog: The items.
@@ -55,13 +98,24 @@ def encode_items(
         image: Image encoder or None.
         cache_dir: Where the frozen towers' vectors are kept.
         progress: Whether to show progress bars.
+        texts: The text of each item; by default all its text features joined.
+        titles: Pieces of each title that are kept for queries.
     """
     features = {"item_id": known_codes(known), **encode_columns(catalog)}
     if text is not None:
-        features["text"] = encode_cached(text, catalog.texts(), cache_dir=cache_dir, progress=progress)
+        texts = catalog.texts() if texts is None else texts
+        features["text"] = encode_contents(text, texts, cache_dir, progress)
     if image is not None:
-        features["image"] = encode_cached(image, _Pictures(catalog), cache_dir=cache_dir, progress=progress)
+        features["image"] = encode_contents(image, _Pictures(catalog), cache_dir, progress)
+    if titles:
+        pieces = text.tokenizer.tokenize(tf.constant(_titles(catalog), tf.string)) + 1
+        features[TITLE] = pieces[:, :titles].to_tensor(shape=[len(catalog), titles]).numpy()
     return features
+
+
+def _titles(catalog: Catalog) -> list[str]:
+    names = [feature.name for feature in catalog.schema.features_of("item", "text")]
+    return catalog.texts(["title" if "title" in names else names[0]])
 
 
 def encode_columns(entities: Entities) -> dict[str, np.ndarray]:
@@ -108,36 +162,47 @@ class _Pictures(Sequence):
 
 def build_item_tower(
     schema: Schema,
-    spec: FeatureSpec,
     dim: int,
     features: Sequence[str],
     hidden_units: Sequence[int] = (),
     normalize: bool = False,
-    id_dropout: float = 0.0,
+    fusion: str | keras.layers.Layer = "concat",
+    modality_dropout: float = 0.0,
+    text=None,
+    image=None,
 ) -> Tower:
     """Makes the item tower.
 
     Args:
         schema: Describes the items.
-        spec: What `item_spec` returned.
         dim: Length of the vectors.
-        features: Which of "id", "categories" and "numbers" to use; text and image are used where `spec` has them.
+        features: Which of "id", "categories" and "numbers" to use.
         hidden_units: Layers after the fusion.
         normalize: Whether vectors have length 1.
-        id_dropout: Share of the items that training takes for new ones.
+        fusion: Name of a fusion, or a layer.
+        modality_dropout: Share of an item's features that training takes for missing.
+        text: Text encoder, which is then used, or None.
+        image: Image encoder or None.
     """
     encoders: dict[str, keras.layers.Layer] = {}
     if "id" in features:
-        encoders["item_id"] = CodeEncoder(schema.num_items, dim, dropout=id_dropout, name="item_id")
+        encoders["item_id"] = CodeEncoder(schema.num_items, dim, name="item_id")
     if "categories" in features:
         encoders |= column_encoders(schema, "item", dim, (Category,))
     if "numbers" in features:
         encoders |= column_encoders(schema, "item", dim, (Number, Timestamp))
-    for name in ("text", "image"):
-        if name in spec:
-            encoders[name] = VectorEncoder(spec[name][0][0], dim, name=name)
+    for name, encoder in (("text", text), ("image", image)):
+        if encoder is not None:
+            encoders[name] = content_encoder(encoder, dim, name)
     if not encoders:
         raise ValueError(
             f"features: {list(features)} leaves the item tower without any feature of the schema"
         )
-    return Tower(encoders, ConcatFusion(dim), hidden_units, normalize=normalize, name="item_tower")
+    return Tower(
+        encoders,
+        fusion_layer(fusion, dim),
+        hidden_units,
+        normalize=normalize,
+        modality_dropout=modality_dropout,
+        name="item_tower",
+    )

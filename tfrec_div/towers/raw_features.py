@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.features import MAX_VALUES, Category, Feature, Image, Number, Text
 from tfrec_div.data.schema import Schema
+from tfrec_div.towers.item_tower import is_trained
+from tfrec_div.towers.texts import text_fields
 
 
 class RawItemFeatures(keras.layers.Layer):
@@ -14,16 +18,26 @@ class RawItemFeatures(keras.layers.Layer):
 
     Args:
         schema: Describes the items.
-        text_encoder: The frozen text tower, or None.
-        image_encoder: The frozen image tower, or None.
+        text_encoder: The text tower, or None. A frozen one makes vectors; of one that is trained, the item tower
+            wants token ids.
+        image_encoder: The image tower, or None; likewise vectors or pixels.
+        fields: The text columns that the text tower reads, in their order; all by default.
         **kwargs: As for any Keras layer.
     """
 
-    def __init__(self, schema: Schema, text_encoder=None, image_encoder=None, **kwargs):
+    def __init__(
+        self,
+        schema: Schema,
+        text_encoder=None,
+        image_encoder=None,
+        fields: Sequence[str] | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.schema = schema
         self.text_encoder = text_encoder
         self.image_encoder = image_encoder
+        self.fields = text_fields(schema, "item", fields) if text_encoder is not None else []
         self._rows = id_table(schema.item_ids)
         self._codes = {
             feature.name: id_table(schema.vocabularies[f"item/{feature.name}"])
@@ -39,6 +53,10 @@ class RawItemFeatures(keras.layers.Layer):
         """Returns what a request holds: a string or a number [batch] for each column, pictures as JPEG or PNG."""
         features = [f for f in self.schema.item_features if self._is_read(f)]
         spec = {f.name: tf.TensorSpec([None], f.serving_dtype, name=f.name) for f in features}
+        # What is said of items outside of their columns, such as reviews.
+        spec |= {
+            name: tf.TensorSpec([None], tf.string, name=name) for name in self.fields if name not in spec
+        }
         return {"item_id": tf.TensorSpec([None], tf.string, name="item_id"), **spec}
 
     def call(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -50,15 +68,15 @@ class RawItemFeatures(keras.layers.Layer):
             elif isinstance(feature, Number):
                 encoded[feature.name] = self._encode_number(feature, raw[feature.name])
         if self.text_encoder is not None:
-            encoded["text"] = self.text_encoder(join_texts([raw[name] for name in text_fields(self.schema)]))
+            encoded["text"] = _encode(self.text_encoder, join_texts([raw[name] for name in self.fields]))
         images = self.schema.features_of("item", "image")
         if self.image_encoder is not None and images:
-            encoded["image"] = self.image_encoder(raw[images[0].name])
+            encoded["image"] = _encode(self.image_encoder, raw[images[0].name])
         return encoded
 
     def _is_read(self, feature: Feature) -> bool:
         if isinstance(feature, Text):
-            return self.text_encoder is not None
+            return feature.name in self.fields
         if isinstance(feature, Image):
             return self.image_encoder is not None and feature == self.schema.features_of("item", "image")[0]
         return isinstance(feature, Category | Number)
@@ -82,9 +100,8 @@ class RawItemFeatures(keras.layers.Layer):
         return tf.stack([tf.where(present, standard, 0.0), tf.cast(present, tf.float32)], axis=1)
 
 
-def text_fields(schema: Schema) -> list[str]:
-    """Returns the text columns of items in the order in which `Catalog.texts` joins them: the title first."""
-    return sorted((f.name for f in schema.features_of("item", "text")), key=lambda name: name != "title")
+def _encode(encoder, contents: tf.Tensor) -> tf.Tensor:
+    return encoder.to_rows(contents) if is_trained(encoder) else encoder(contents)
 
 
 def join_texts(fields: list[tf.Tensor]) -> tf.Tensor:

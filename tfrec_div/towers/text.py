@@ -1,12 +1,13 @@
-"""A BERT that reads strings: the frozen text tower. Everything that needs Transformers is in this module."""
+"""A BERT that reads strings: the text tower. Everything that needs Transformers is in this module."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tfrec_div.towers.cache import Contents
 from tfrec_div.towers.pretrained import TEXT_OPTIONS, PretrainedText, find_text_model
 from tfrec_div.towers.tokenizer import WordpieceTokenizer
 
-POOLINGS = ("mean", "cls")
+POOLINGS = ("mean", "cls", "attention")
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -25,21 +26,24 @@ class TextEncoder(keras.Model):
     """Encode strings by a BERT with its tokenizer in the graph: `[batch]` → `[batch, dim]`.
 
     The model is that of Devlin et al. (2019). The constructor and `from_config` make random weights, which
-    `load_weights` or `set_weights` replace; only `from_pretrained` looks for weights. It is frozen unless
-    `trainable=True`, and a frozen encoder has no dropout.
+    `load_weights` or `set_weights` replace; only `from_pretrained` looks for weights. Frozen layers have no
+    dropout.
 
     Args:
         config: The architecture, in the keys of a Transformers BERT `config.json`.
         vocabulary: The WordPieces; the position is the id.
         pooling: `"mean"` over the tokens of the text, `[CLS]` and `[SEP]` included, padding not (Reimers &
-            Gurevych 2019), or `"cls"`, the first token.
+            Gurevych 2019), `"cls"`, the first token, or `"attention"`, a learned weighting of the tokens that starts
+            as their mean. A learned pooling has no vector to keep, so it needs `trainable_layers` of 1 or more.
         max_tokens: The longest sequence; longer texts are cut.
         normalize: Scale the vectors to length one.
         lowercase: Lower-case the text and strip its accents, as uncased models expect.
-        trainable: Whether training changes the weights.
+        trainable_layers: What training changes: `"none"`, a number n (the last n layers), or `"all"`.
+        trainable: Short for `trainable_layers="all"`.
 
     Raises:
-        ValueError: An unknown pooling, a vocabulary larger than the embedding, or more tokens than positions.
+        ValueError: An unknown pooling, a vocabulary larger than the embedding, more tokens than positions, a number
+            of trainable layers that the model does not have, or attention pooling in a frozen encoder.
 
     Example:
         >>> encoder = TextEncoder.from_pretrained("tiny")
@@ -56,12 +60,21 @@ class TextEncoder(keras.Model):
         max_tokens: int = 128,
         normalize: bool = True,
         lowercase: bool = True,
+        trainable_layers: int | str = "none",
         trainable: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        trainable_layers = _checked(trainable_layers, config["num_hidden_layers"])
+        if trainable and trainable_layers == "none":
+            trainable_layers = "all"
         if pooling not in POOLINGS:
             raise ValueError(f"pooling: expected one of {', '.join(POOLINGS)}, got {pooling!r}")
+        if pooling == "attention" and trainable_layers == "none":
+            raise ValueError(
+                'pooling: "attention" is learned, so it needs trainable_layers (1 or more, or "all"); '
+                'a frozen encoder takes "mean" or "cls"'
+            )
         if len(vocabulary) > config["vocab_size"]:
             raise ValueError(
                 f"vocabulary: expected at most the {config['vocab_size']} pieces of the config, "
@@ -75,9 +88,13 @@ class TextEncoder(keras.Model):
         self.pooling = pooling
         self.normalize = normalize
         self.tokenizer = WordpieceTokenizer(vocabulary, max_tokens, lowercase, name="tokenizer")
-        self.bert = _build_bert(config)
+        self._draws = _Draws()
+        self.bert = _build_bert(config, self._draws)
         self._architecture = dict(config)
-        self.trainable = trainable
+        self.trainable_layers = trainable_layers
+        if pooling == "attention":
+            self.attention = self.add_weight(name="attention", shape=(self.dim,), initializer="zeros")
+        self._freeze()
         self.built = True
 
     @classmethod
@@ -104,7 +121,7 @@ class TextEncoder(keras.Model):
             **kwargs: Passed to the constructor (`name` is taken: the layer's own name is the default).
 
         Returns:
-            The encoder, frozen.
+            The encoder, frozen unless `trainable_layers` is among `kwargs`.
 
         Raises:
             FileNotFoundError: No weights were found; the message lists the options.
@@ -121,7 +138,10 @@ class TextEncoder(keras.Model):
             normalize=normalize,
             **kwargs,
         )
+        # Keras lists trainable weights first: loaded in parts they would end up in the wrong layers.
+        encoder.trainable = True
         _load_bert(encoder.bert, found)
+        encoder._freeze()
         return encoder
 
     @property
@@ -140,21 +160,98 @@ class TextEncoder(keras.Model):
             Vectors float32 `[batch, dim]`; a text without any token has the zero vector.
         """
         tokens = self.tokenizer(texts)
-        mask = tokens["attention_mask"]
+        return self._vectors(tokens["input_ids"], tokens["attention_mask"], training)
+
+    @property
+    def trained(self) -> bool:
+        """Whether training changes some of the weights; then a tower runs it on `to_rows` of the texts."""
+        return self.trainable_layers != "none"
+
+    @property
+    def row_spec(self) -> tuple[tuple[int, ...], str]:
+        """Shape and type of what `to_rows` makes of a text."""
+        return (self.tokenizer.max_tokens,), "int32"
+
+    def to_rows(self, texts: tf.Tensor) -> tf.Tensor:
+        """Tokenize texts `[batch]` to int32 `[batch, max_tokens]`: ids plus one, 0 for padding."""
+        tokens = self.tokenizer(texts)
+        rows = (tokens["input_ids"] + 1) * tokens["attention_mask"]
+        rows = tf.pad(rows, [[0, 0], [0, self.tokenizer.max_tokens - tf.shape(rows)[1]]])
+        return tf.ensure_shape(rows, [None, self.tokenizer.max_tokens])
+
+    def rows_of(self, texts: Contents, batch_size: int = 1024) -> np.ndarray:
+        """Tokenize many texts as `to_rows` does, int32 `[n, max_tokens]`."""
+        rows = np.zeros([len(texts), *self.row_spec[0]], np.int32)
+        for start in range(0, len(texts), batch_size):
+            stop = min(start + batch_size, len(texts))
+            batch = tf.constant([texts[row] for row in range(start, stop)], tf.string)
+            rows[start:stop] = self.to_rows(batch).numpy()
+        return rows
+
+    def join_rows(self, pieces: tf.Tensor) -> tf.Tensor:
+        """Make a row of each list of pieces int32 `[batch, n]`, ids plus one without `[CLS]` and `[SEP]`, 0 between."""
+        words = tf.ragged.boolean_mask(pieces, pieces > 0)[:, : self.tokenizer.max_tokens - 2]
+        first, last = (
+            tf.fill([tf.shape(pieces)[0], 1], edge + 1)
+            for edge in (self.tokenizer.first, self.tokenizer.last)
+        )
+        return tf.concat([first, words, last], axis=1).to_tensor(shape=[None, self.tokenizer.max_tokens])
+
+    @staticmethod
+    def present(rows: tf.Tensor) -> tf.Tensor:
+        """Tell which rows `[batch, max_tokens]` have a token, bool `[batch]`."""
+        return tf.math.count_nonzero(rows, axis=1) > 2
+
+    def encode_rows(
+        self, rows: tf.Tensor, training: bool | None = None, step: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Encode what `to_rows` made; equal rows once.
+
+        Args:
+            rows: Int32 `[batch, max_tokens]`.
+            training: Whether to apply dropout; never while frozen.
+            step: An integer that decides the draws of dropout, so that a training can be repeated; `None` draws
+                anew each time.
+
+        Returns:
+            Vectors float32 `[batch, dim]`.
+        """
+        distinct = tf.raw_ops.UniqueV2(x=rows, axis=[0], out_idx=tf.int32)
+        # Only as wide as the longest; at least [CLS] and [SEP], since attention over nothing fails.
+        lengths = tf.math.count_nonzero(distinct.y, axis=1, dtype=tf.int32)
+        rows = distinct.y[:, : tf.reduce_max(tf.concat([lengths, [2]], axis=0))]
+        mask = tf.cast(rows > 0, tf.int32)
+        ids = tf.where(rows > 0, rows - 1, self.tokenizer.pad)
+        with self._draws.of(step):
+            return tf.gather(self._vectors(ids, mask, training), distinct.idx)
+
+    def _vectors(self, ids: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         hidden = self.bert(
-            tokens["input_ids"], attention_mask=mask, training=training if self.trainable else False
+            ids, attention_mask=mask, training=training if self.trainable else False
         ).last_hidden_state
         hidden = tf.cast(hidden, tf.float32)
         if self.pooling == "cls":
             vectors = hidden[:, 0]
         else:
             weights = tf.cast(mask, tf.float32)
-            weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
+            if self.pooling == "attention":
+                # In float32 whatever the policy: a half-precision weight would be cast on its way in.
+                scores = tf.einsum("bld,d->bl", hidden, tf.cast(self.attention, tf.float32))
+                weights *= tf.exp(scores - tf.reduce_max(scores, axis=1, keepdims=True))
+            weights /= tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1e-9)
             vectors = tf.einsum("bl,bld->bd", weights, hidden)
         if self.normalize:
             vectors = tf.math.l2_normalize(vectors, axis=1)
         has_words = tf.reduce_sum(mask, axis=1, keepdims=True) > 2
         return tf.ensure_shape(tf.where(has_words, vectors, 0.0), [None, self.dim])
+
+    def _freeze(self) -> None:
+        """Leaves trainable what `trainable_layers` says."""
+        self.trainable = self.trained
+        if isinstance(self.trainable_layers, int):
+            layers = self.bert.encoder.layer
+            for layer in (self.bert.embeddings, *layers[: len(layers) - self.trainable_layers]):
+                layer.trainable = False
 
     def build(self, input_shape: tuple) -> None:
         """Do nothing: the weights are there, and Keras' own would try with numbers where strings belong."""
@@ -199,7 +296,7 @@ class TextEncoder(keras.Model):
     def fingerprint(self) -> str:
         """Return a SHA-256 of all that decides the vectors: weights, architecture and tokenizer."""
         config = self.get_config()
-        del config["name"], config["trainable"]
+        del config["name"], config["trainable_layers"]
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for weight in self.get_weights():
             digest.update(f"{weight.dtype}{weight.shape}".encode())
@@ -216,7 +313,7 @@ class TextEncoder(keras.Model):
             "max_tokens": self.tokenizer.max_tokens,
             "normalize": self.normalize,
             "lowercase": self.tokenizer.lowercase,
-            "trainable": self.trainable,
+            "trainable_layers": self.trainable_layers,
         }
 
     # One graph for every length. Kept out of Keras' sight (a cached property goes to the instance's
@@ -236,11 +333,62 @@ class TextEncoder(keras.Model):
         )
 
 
-def _build_bert(config: dict) -> keras.layers.Layer:
+class _Draws:
+    """Where the dropout layers of a BERT find what decides their draws."""
+
+    def __init__(self) -> None:
+        self.step: tf.Tensor | None = None
+
+    @contextlib.contextmanager
+    def of(self, step: tf.Tensor | None) -> Iterator[None]:
+        """Makes the draws depend on `step` only."""
+        before, self.step = self.step, step
+        try:
+            yield
+        finally:
+            self.step = before
+
+
+class _Dropout(keras.layers.Layer):
+    """Dropout whose draws depend on its number and a step, where one is given; without weights of its own."""
+
+    def __init__(self, rate: float, number: int, draws: _Draws) -> None:
+        super().__init__()
+        self._rate, self._number, self._draws = rate, number, draws
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if not training or not self._rate:
+            return inputs
+        if self._draws.step is None:
+            return tf.nn.dropout(inputs, self._rate)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        number = tf.cast(replica, tf.int64) * 7_919 + self._number
+        seed = tf.stack([number, tf.cast(self._draws.step, tf.int64)])
+        return tf.nn.experimental.stateless_dropout(inputs, self._rate, seed)
+
+
+def _checked(trainable_layers: int | str, layers: int) -> int | str:
+    """Returns the number of trainable layers, 0 as "none"; refuses what the model does not have."""
+    if trainable_layers in ("none", "all"):
+        return trainable_layers
+    if isinstance(trainable_layers, bool) or not isinstance(trainable_layers, int):
+        raise ValueError(f"trainable_layers: expected 'none', 'all' or a number, got {trainable_layers!r}")
+    if not 0 <= trainable_layers <= layers:
+        raise ValueError(
+            f"trainable_layers: expected 0 to the {layers} of this model, got {trainable_layers}"
+        )
+    return trainable_layers or "none"
+
+
+def _build_bert(config: dict, draws: _Draws) -> keras.layers.Layer:
     transformers = _transformers()
     module = transformers.models.bert.modeling_tf_bert
     bert = module.TFBertMainLayer(transformers.BertConfig(**config), add_pooling_layer=False, name="bert")
     bert.build(None)
+    dropout = keras.layers.Dropout
+    owners = [part for part in bert.submodules if isinstance(getattr(part, "dropout", None), dropout)]
+    for number, owner in enumerate(owners):
+        owner.dropout = _Dropout(owner.dropout.rate, number, draws)
     return bert
 
 

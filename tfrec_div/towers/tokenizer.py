@@ -66,7 +66,7 @@ class WordpieceTokenizer(keras.layers.Layer):
         self.vocabulary = tuple(vocabulary)
         self.max_tokens = max_tokens
         self.lowercase = lowercase
-        self._pad, self._first, self._last = ids["[PAD]"], ids["[CLS]"], ids["[SEP]"]
+        self.pad, self.first, self.last = ids["[PAD]"], ids["[CLS]"], ids["[SEP]"]
         # The limit of 100 is one of characters, and a character has at most 4 bytes.
         self._wordpiece = tf_text.FastBertTokenizer(
             vocab=list(vocabulary),
@@ -97,10 +97,10 @@ class WordpieceTokenizer(keras.layers.Layer):
         """
         pieces = self.tokenize(texts)[:, : self.max_tokens - 2]
         edge = tf.ones([pieces.nrows(out_type=tf.int32), 1], tf.int32)
-        tokens = tf.concat([edge * self._first, pieces, edge * self._last], axis=1)
+        tokens = tf.concat([edge * self.first, pieces, edge * self.last], axis=1)
         # At least [CLS] and [SEP] wide, even without a row: attention over nothing fails.
         width = tf.maximum(tokens.bounding_shape(axis=1), 2)
-        ids = tokens.to_tensor(self._pad, shape=tf.stack([-1, width]))
+        ids = tokens.to_tensor(self.pad, shape=tf.stack([-1, width]))
         return {
             "input_ids": ids,
             "attention_mask": tf.sequence_mask(tokens.row_lengths(), width, tf.int32),

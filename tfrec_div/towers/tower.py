@@ -20,6 +20,8 @@ class Tower(keras.Model):
         hidden_units: Units of the layers after the fusion; none by default.
         dropout: Share of the fused vector's entries that training drops, in [0, 1).
         normalize: Whether the result has length 1.
+        modality_dropout: Share of the features that training takes for missing, row by row, in [0, 1); a row that
+            would lose all of its features keeps them. It teaches the tower to manage without one of them.
         **kwargs: As for any Keras model.
 
     Example:
@@ -37,6 +39,7 @@ class Tower(keras.Model):
         hidden_units: Sequence[int] = (),
         dropout: float = 0.0,
         normalize: bool = False,
+        modality_dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -47,12 +50,33 @@ class Tower(keras.Model):
         self.hidden_units = tuple(hidden_units)
         self.normalize = normalize
         self.dropout = RepeatableDropout(dropout)
+        self.modality_dropout = RepeatableDropout(modality_dropout, whole_rows=True, seed=1)
         self._layers_after = [keras.layers.Dense(units, activation="relu") for units in self.hidden_units]
         if self._layers_after:
             self._layers_after.append(keras.layers.Dense(fusion.dim))
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Encodes a dictionary that holds each feature of the tower (others are passed over)."""
+        vectors, mask = self._encoded(features)
+        mask = self._drop_modalities(mask, training)
+        output = self.dropout(self.fusion(vectors, modality_mask=mask), training=training)
+        for layer in self._layers_after:
+            output = layer(output)
+        return tf.math.l2_normalize(output, axis=-1) if self.normalize else output
+
+    def fusion_weights(self, features: Mapping[str, tf.Tensor]) -> tuple[tuple[str, ...], tf.Tensor]:
+        """Tells what each feature counts for in the fusion.
+
+        Args:
+            features: As for a call.
+
+        Returns:
+            The names of the features, and float [batch, features], 1 in sum over those that a row has.
+        """
+        vectors, mask = self._encoded(features)
+        return tuple(self.encoders), self.fusion.modality_weights(vectors, modality_mask=mask)
+
+    def _encoded(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         missing = sorted(set(self.encoders) - set(features))
         if missing:
             raise ValueError(
@@ -60,10 +84,13 @@ class Tower(keras.Model):
             )
         vectors = tf.stack([e(features[n]) for n, e in self.encoders.items()], axis=1)
         mask = tf.stack([e.present(features[n]) for n, e in self.encoders.items()], axis=1)
-        output = self.dropout(self.fusion(vectors, modality_mask=mask), training=training)
-        for layer in self._layers_after:
-            output = layer(output)
-        return tf.math.l2_normalize(output, axis=-1) if self.normalize else output
+        return vectors, mask
+
+    def _drop_modalities(self, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
+        ones = tf.ones([tf.size(mask)])
+        keep = tf.reshape(self.modality_dropout(ones, training=training), tf.shape(mask)) > 0
+        left = tf.reduce_any(mask & keep, axis=1, keepdims=True)
+        return mask & (keep | ~left)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
@@ -75,6 +102,7 @@ class Tower(keras.Model):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout.rate,
             "normalize": self.normalize,
+            "modality_dropout": self.modality_dropout.rate,
         }
 
     @classmethod

@@ -1,14 +1,15 @@
-"""Fuses the vectors of several modalities into one."""
+"""Concatenation of the modalities, followed by a projection."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.towers.fusion.base import Fusion
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class ConcatFusion(keras.layers.Layer):
+class ConcatFusion(Fusion):
     """Concatenates the modalities and projects them; a missing modality is masked out.
 
     The projection starts as the sum of the modalities, so that training begins with every modality of use.
@@ -25,10 +26,6 @@ class ConcatFusion(keras.layers.Layer):
         [[11.0, 22.0], [1.0, 2.0]]
     """
 
-    def __init__(self, dim: int, **kwargs):
-        super().__init__(**kwargs)
-        self.dim = dim
-
     def build(self, input_shape) -> None:
         """Makes the projection."""
         _, modalities, dim = input_shape
@@ -41,12 +38,6 @@ class ConcatFusion(keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, vectors: tf.Tensor, modality_mask: tf.Tensor | None = None) -> tf.Tensor:
-        """Fuses vectors float [batch, modalities, dim] with a mask bool [batch, modalities] to [batch, dim]."""
-        if modality_mask is not None:
-            vectors *= tf.cast(modality_mask, vectors.dtype)[..., tf.newaxis]
+    def fuse(self, vectors: tf.Tensor, mask: tf.Tensor, sequences=None) -> tf.Tensor:
+        """Projects the vectors, end to end."""
         return tf.matmul(tf.reshape(vectors, [-1, self.kernel.shape[0]]), self.kernel)
-
-    def get_config(self) -> dict:
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "dim": self.dim}
