@@ -36,7 +36,7 @@ def pinned(name: str) -> dict[str, Version]:
     return versions
 
 
-NEEDED = requirements_of_setup_cfg(("tfds", "test", "dev"))
+NEEDED = requirements_of_setup_cfg(("hub", "test", "dev"))
 
 
 @pytest.mark.parametrize("requirement", NEEDED, ids=lambda r: r.name)
@@ -49,7 +49,7 @@ def test_the_locked_version_is_of_the_newest_series_allowed(requirement):
         assert end.release == newer
 
 
-@pytest.mark.parametrize("requirement", requirements_of_setup_cfg(("tfds", "test")), ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", requirements_of_setup_cfg(("hub", "test")), ids=lambda r: r.name)
 def test_the_lowest_set_is_the_lower_bounds(requirement):
     (start,) = [Version(s.version) for s in requirement.specifier if s.operator in (">=", "==")]
     assert pinned("lowest.txt")[canonicalize_name(requirement.name)] == start

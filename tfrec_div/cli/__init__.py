@@ -9,6 +9,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from tfrec_div.cli.quiet import HIDDEN, LOG_LEVEL
+
 COMMANDS = ("run", "validate", "train", "evaluate", "recommend", "export", "synth")
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         error; 130 when interrupted from the keyboard.
     """
     # What TensorFlow says at its start is of no use to someone who waits for a recommender.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault(LOG_LEVEL, HIDDEN)
     arguments = build_parser().parse_args(argv)
     from tfrec_div.cli.errors import BadInput, explain
 

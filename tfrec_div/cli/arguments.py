@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from tfrec_div.cli.errors import refusal
-from tfrec_div.training.config import FEATURES, MODELS, SPLITS, TrainConfig
+from tfrec_div.precision import PRECISIONS
+from tfrec_div.training.config import FEATURES, FUSIONS, MODELS, SPLITS, TrainConfig
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool = True, text: str = "dataset folder") -> None:
@@ -39,9 +40,23 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "--image", metavar="NAME", help="auto, imagenet, random, or a weights file (default auto)"
     )
     parser.add_argument(
+        "--fusion",
+        choices=FUSIONS,
+        help=f"how an item's features become one vector (default {default.fusion})",
+    )
+    parser.add_argument(
         "--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})"
     )
     parser.add_argument("--reranker", metavar="NAME", help=f"mmr, dpp or none (default {default.reranker})")
+    parser.add_argument(
+        "--strategy",
+        default="auto",
+        metavar="NAME",
+        help="devices: auto (all GPUs), none, mirrored, multi_worker, or cpu:N (default auto)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help=f"what the towers compute in (default {default.precision})"
+    )
     for name, kind, text in (
         ("image-size", int, "pixels that pictures are read at"),
         ("max-tokens", int, "tokens of a text that are read"),

@@ -34,6 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
     check_page(arguments)
     directory = RunDirectory.open(arguments.run_dir)
 
+    from tfrec_div.cli.quiet import load_tensorflow
+
+    load_tensorflow()
     from tfrec_div.evaluation.evaluator import evaluate
     from tfrec_div.storage import data_of, load_recommender
 

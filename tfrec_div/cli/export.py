@@ -22,6 +22,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     directory = RunDirectory.open(arguments.run_dir)
 
+    from tfrec_div.cli.quiet import load_tensorflow
+
+    load_tensorflow()
     from tfrec_div.serving.export import export
     from tfrec_div.storage import load_recommender
 

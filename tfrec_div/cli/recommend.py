@@ -53,6 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise refusal("--reranker", f"one of {', '.join(RERANKERS)}", arguments.reranker)
     directory = RunDirectory.open(arguments.run_dir)
 
+    from tfrec_div.cli.quiet import load_tensorflow
+
+    load_tensorflow()
     from tfrec_div.rerank.methods import METHODS
     from tfrec_div.storage import load_recommender
 

@@ -33,7 +33,10 @@ def run(arguments: argparse.Namespace) -> None:
         from tfrec_div.cli.train import load
 
         data = load(arguments)
+    from tfrec_div.cli.quiet import load_tensorflow
+
+    load_tensorflow()
     from tfrec_div.pipeline import run_main_job
 
-    report = run_main_job(data, config, arguments.out)
+    report = run_main_job(data, config, arguments.out, strategy=arguments.strategy)
     print(f"report: {report}")

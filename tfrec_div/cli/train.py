@@ -21,9 +21,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Loads the data and trains."""
     config = training_config(arguments)
     data = load(arguments)
+    from tfrec_div.cli.quiet import load_tensorflow
+
+    load_tensorflow()
     from tfrec_div.training.train import train
 
-    trained = train(data, config, arguments.out)
+    trained = train(data, config, arguments.out, strategy=arguments.strategy)
     print(f"run: {trained.run.path}")
     print(f"recommender: {trained.run.recommender}")
     print(f"TensorBoard: tensorboard --logdir {trained.run.logs}")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tfrec_div import metrics
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.evaluation.baselines import Popularity, Random
 from tfrec_div.evaluation.evaluation import Evaluation
+from tfrec_div.evaluation.measures import ListMeasures, unseen_relevant
 
 BASELINES = ("popularity", "random")
 
@@ -65,7 +65,7 @@ def evaluate(
             f"test has {len(test.catalog)} items, the recommender {len(rec.item_counts)}: "
             "not the same catalogue"
         )
-    users, relevant = _relevant(test, rec.seen)
+    users, relevant = unseen_relevant(test, rec.seen)
     level = float(getattr(rec, "diversity", 0.0) if diversity is None else diversity)
     lists = {"recommender": rec.recommend_rows(users, k=k, diversity=level)[0]}
     if level > 0.0:
@@ -77,7 +77,7 @@ def evaluate(
     for name in baselines:
         lists[name] = makers[name].recommend_rows(users, k, rec.seen)
     lists = {name: np.asarray(rows)[:, :k] for name, rows in lists.items()}
-    measure = _Measures(rec, relevant, k)
+    measure = ListMeasures(rec, relevant, k)
     evaluation = Evaluation(
         k=k,
         users=users,
@@ -90,42 +90,3 @@ def evaluate(
     for message in evaluation.warnings:
         warnings.warn(message, stacklevel=2)
     return evaluation
-
-
-class _Measures:
-    """All list metrics of one system: a value per user and metric."""
-
-    def __init__(self, rec: Any, relevant: tuple[np.ndarray, np.ndarray], k: int) -> None:
-        self.relevant, self.k = relevant, k
-        self.num_relevant = metrics.num_relevant(*relevant)
-        self.counts, self.num_users = rec.item_counts, len(rec.seen[1]) - 1
-        self.vectors, self.categories = rec.diversity_vectors, rec.catalog.category_matrix()
-
-    def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        found = metrics.hits(rows, *self.relevant)
-        if rows.shape[1] < self.k:  # a catalogue smaller than k: the places that are missing are misses
-            found = np.pad(found, [(0, 0), (0, self.k - rows.shape[1])])
-        values = {name: metric(found, self.num_relevant) for name, metric in metrics.RELEVANCE.items()}
-        values["ild_vectors"] = metrics.intra_list_distance(rows, self.vectors)
-        if self.categories.shape[1]:
-            values["ild_categories"] = metrics.intra_list_distance(rows, self.categories)
-            values["category_entropy"] = metrics.category_entropy(rows, self.categories)
-        values["novelty"] = metrics.novelty(rows, self.counts, self.num_users)
-        return {f"{name}@{self.k}": value for name, value in values.items()}
-
-
-def _relevant(
-    test: Dataset, seen: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Users with relevant held-out items that they have not seen, and those items (values, row_splits)."""
-    log = test.interactions
-    mask = log.relevant()
-    width = np.int64(log.num_items)
-    held_out = np.unique(log.user[mask] * width + log.item[mask])
-    values, splits = np.asarray(seen[0], np.int64), np.asarray(seen[1], np.int64)
-    known = np.repeat(np.arange(len(splits) - 1), np.diff(splits)) * width + values
-    owner, item = np.divmod(np.setdiff1d(held_out, known), width)
-    users, counts = np.unique(owner, return_counts=True)
-    if not len(users):
-        raise ValueError("test: no user has a relevant interaction with an item not seen in training")
-    return users.astype(np.int32), (item, np.concatenate([[0], np.cumsum(counts)]))

@@ -1,0 +1,71 @@
+"""The list metrics of one page per user, and whom and what they are measured on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfrec_div import metrics
+from tfrec_div.data.dataset import Dataset
+
+
+class ListMeasures:
+    """All list metrics of pages: a value per user and metric.
+
+    Args:
+        rec: A `Recommender`, for its content vectors, categories and counts.
+        relevant: Relevant item rows of each user, `(values, row_splits)`, as from `unseen_relevant`.
+        k: Length of the pages.
+    """
+
+    def __init__(self, rec: Any, relevant: tuple[np.ndarray, np.ndarray], k: int) -> None:
+        self.relevant, self.k = relevant, k
+        self.num_relevant = metrics.num_relevant(*relevant)
+        self.counts, self.num_users = rec.item_counts, len(rec.seen[1]) - 1
+        self.vectors, self.categories = rec.diversity_vectors, rec.catalog.category_matrix()
+
+    def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns a value per user, float64 `[users]`, by name (`"ndcg@10"`).
+
+        Args:
+            rows: `[users, k]` item rows, padded with −1.
+        """
+        found = metrics.hits(rows, *self.relevant)
+        if rows.shape[1] < self.k:  # a catalogue smaller than k: the places that are missing are misses
+            found = np.pad(found, [(0, 0), (0, self.k - rows.shape[1])])
+        values = {name: metric(found, self.num_relevant) for name, metric in metrics.RELEVANCE.items()}
+        values["ild_vectors"] = metrics.intra_list_distance(rows, self.vectors)
+        if self.categories.shape[1]:
+            values["ild_categories"] = metrics.intra_list_distance(rows, self.categories)
+            values["category_entropy"] = metrics.category_entropy(rows, self.categories)
+        values["novelty"] = metrics.novelty(rows, self.counts, self.num_users)
+        return {f"{name}@{self.k}": value for name, value in values.items()}
+
+
+def unseen_relevant(
+    test: Dataset, seen: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Returns users with relevant held-out items that they have not seen, and those items.
+
+    Args:
+        test: The held-out interactions.
+        seen: Item rows that users have seen, `(values, row_splits [all users + 1])`.
+
+    Returns:
+        Int32 `[users]`, and the items of each of them, `(values, row_splits [users + 1])`.
+
+    Raises:
+        ValueError: There is no such user.
+    """
+    log = test.interactions
+    mask = log.relevant()
+    width = np.int64(log.num_items)
+    held_out = np.unique(log.user[mask] * width + log.item[mask])
+    values, splits = np.asarray(seen[0], np.int64), np.asarray(seen[1], np.int64)
+    known = np.repeat(np.arange(len(splits) - 1), np.diff(splits)) * width + values
+    owner, item = np.divmod(np.setdiff1d(held_out, known), width)
+    users, counts = np.unique(owner, return_counts=True)
+    if not len(users):
+        raise ValueError("test: no user has a relevant interaction with an item not seen in training")
+    return users.astype(np.int32), (item, np.concatenate([[0], np.cumsum(counts)]))
