@@ -63,3 +63,17 @@ def test_config_round_trips():
 def test_rate_falls_from_its_start_to_zero():
     rate = FallingRate(2.0, steps=4, start=10)
     assert [round(float(rate(s)), 4) for s in (0, 10, 11, 12, 14, 99)] == [2.0, 2.0, 1.7071, 1.0, 0.0, 0.0]
+
+
+def test_a_variable_may_have_a_rate_of_its_own():
+    slow, fast, rows = (tf.Variable([[1.0], [1.0]], name=name) for name in ("slow", "fast", "rows"))
+    optimizer = LazyAdam(0.1, rates={slow.name: 0.01, rows.name: 0.5})
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(slow + fast) + tf.reduce_sum(tf.gather(rows, [1]))
+    variables = [slow, fast, rows]
+    optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+    # The first step of Adam is the rate, whatever the gradient.
+    np.testing.assert_allclose(slow, [[0.999], [0.999]], atol=1e-6)
+    np.testing.assert_allclose(fast, [[0.9], [0.9]], atol=1e-6)
+    np.testing.assert_allclose(rows, [[1.0], [0.95]], atol=1e-6)
+    assert LazyAdam.from_config(optimizer.get_config()).rates == optimizer.rates

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 
 from tfrec_div._keras import keras, tf
 
@@ -19,6 +21,7 @@ class LazyAdam(keras.optimizers.legacy.Adam):
         learning_rate: Step size, or a schedule.
         weight_decay: Share of a variable's value that a step removes, times the learning rate. Only rows that the
             step updates decay. Biases and other vectors (rank below 2) do not.
+        rates: Factors of the learning rate by the name of a variable; 1 for others.
         beta_1: Decay of the first moment, in [0, 1).
         beta_2: Decay of the second moment, in [0, 1).
         epsilon: Added to the root of the second moment.
@@ -46,16 +49,19 @@ class LazyAdam(keras.optimizers.legacy.Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         name: str = "LazyAdam",
+        rates: Mapping[str, float] | None = None,
         **kwargs,
     ):
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, name=name, **kwargs)
         self.weight_decay = weight_decay
+        self.rates = dict(rates or {})
 
     def _resource_apply_dense(self, grad, var, apply_state=None):
         if self.weight_decay and var.shape.rank >= 2:
             rate = self._coefficients(var, apply_state)["lr_t"]
             var.assign_sub(rate * self.weight_decay * var, use_locking=self._use_locking)
-        return super()._resource_apply_dense(grad, var, apply_state)
+        key = (var.device, var.dtype.base_dtype)
+        return super()._resource_apply_dense(grad, var, {key: self._coefficients(var, apply_state)})
 
     def _resource_apply_sparse(self, grad, var, indices, apply_state=None):
         c = self._coefficients(var, apply_state)
@@ -73,14 +79,17 @@ class LazyAdam(keras.optimizers.legacy.Adam):
 
     def _coefficients(self, var, apply_state):
         key = (var.device, var.dtype.base_dtype)
-        return (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+        found = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+        # A replica's copy of a variable has the variable's name with its number.
+        factor = self.rates.get(re.sub(r"/replica_\d+", "", var.name), 1.0)
+        return found if factor == 1.0 else {**found, **{k: found[k] * factor for k in ("lr", "lr_t")}}
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         config = super().get_config()
         for unused in ("decay", "amsgrad"):
             config.pop(unused)
-        return {**config, "weight_decay": self.weight_decay}
+        return {**config, "weight_decay": self.weight_decay, "rates": self.rates}
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -118,4 +127,4 @@ class FallingRate(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
-        return {"rate": self.rate, "steps": int(self._steps), "start": int(self._start)}
+        return {"rate": self.rate, "steps": int(self._steps.numpy()), "start": int(self._start.numpy())}

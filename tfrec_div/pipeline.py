@@ -23,7 +23,11 @@ SHOWN = 6
 
 
 def run_main_job(
-    data: Dataset, config: TrainConfig, out: str | Path, say: Callable[[str], None] = print
+    data: Dataset,
+    config: TrainConfig,
+    out: str | Path,
+    say: Callable[[str], None] = print,
+    strategy: str = "auto",
 ) -> Path:
     """Trains, evaluates, exports and reports.
 
@@ -32,6 +36,7 @@ def run_main_job(
         config: The settings.
         out: Folder of the run.
         say: Called with each line for the user.
+        strategy: Devices to train on, as for `resolve_strategy`.
 
     Returns:
         The report's file.
@@ -41,7 +46,7 @@ def run_main_job(
     """
     if config.test == "none":
         raise DataError([Problem("test", None, None, "a split, since the main job evaluates", "none")])
-    trained = train(data, config, out, say=say)
+    trained = train(data, config, out, say=say, strategy=strategy)
     assert trained.test is not None
     say("evaluating ...")
     with warnings.catch_warnings():

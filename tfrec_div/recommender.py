@@ -333,9 +333,9 @@ class Recommender(tf.Module):
 
 
 def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:
-    """Returns the items' content vectors: what the frozen towers made, and the categories."""
+    """Returns the items' content vectors: what the text and image towers make, and the categories."""
     table = retriever.item_table.values
-    parts = {name: table[name].numpy()[1:] for name in ("text", "image") if name in table}
+    parts = {name: retriever.content(name) for name in ("text", "image") if name in table}
     categories = data.catalog.category_matrix()
     if categories.shape[1]:
         parts["categories"] = categories.astype(bool)

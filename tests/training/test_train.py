@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,3 +237,47 @@ def test_a_config_file_is_read(tmp_path):
     config = TrainConfig.read(file)
     assert (config.epochs, config.features, config.seed) == (3, ("id", "history"), 0)
     assert TrainConfig(**config.to_json()) == config
+
+
+KILLED = """
+import os, signal, sys
+from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.training.config import TrainConfig
+from tfrec_div.training import train as module
+from tfrec_div._keras import keras
+
+class Kill(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        # In the middle of the third epoch.
+        if int(self.model.optimizer.iterations) == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+fit = module.TwoTower.fit
+def fit_until_killed(self, *arguments, callbacks, **options):
+    return fit(self, *arguments, callbacks=[*callbacks, Kill()], **options)
+module.TwoTower.fit = fit_until_killed
+data = make_synthetic(num_users=60, num_items=50, interactions_per_user=12, seed=3, images=False)
+config = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5)
+module.train(data, config, sys.argv[1], verbose=0)
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_during_an_epoch_then_the_same_command_gives_the_same_metrics(tmp_path):
+    def run(out, steps):
+        command = [sys.executable, "-c", KILLED, str(tmp_path / out), str(steps)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    assert run("whole", -1).returncode == 0
+    assert run("killed", 25).returncode == -signal.SIGKILL
+    assert len(json.loads((tmp_path / "killed/history.json").read_text())["loss"]) == 2
+    again = run("killed", -1)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "Going on after epoch 2 of 4." in again.stdout
+    expected, found = (
+        json.loads((tmp_path / name / "history.json").read_text()) for name in ("whole", "killed")
+    )
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)

@@ -20,9 +20,11 @@ class Batches:
     """The interactions of a data set as batches, each with the user's history before it.
 
     An element is a dictionary: `user_id`, `item_id` int32 [batch] (rows), `weight` float32 [batch] (mean about 1),
-    `history` int32 [batch, max_history] (item rows, latest first, padded with -1), `history_weight` float32 alike
-    (strength of each past interaction, 0 where padded); when `context` is given also `exclude` int32 [batch, seen]
-    (item rows that the user knows already, padded with -1).
+    `history` int32 [batch, steps] (at most `max_history` item rows, latest first, padded with -1), `history_weight`
+    float32 alike (strength of each past interaction, 0 where padded); when `context` is given also `exclude` int32
+    [batch, seen] (item rows that the user knows already, padded with -1); when `negatives` is above 0 also
+    `negative_id` int32 [batch, negatives] (item rows that the user was shown and neither clicked nor interacted
+    with, padded with -1).
 
     The history never holds the target's own event. Without `context` it ends strictly before the target, and for
     training a little earlier (`horizon`), so that the model learns what comes soon and not only what comes next.
@@ -31,7 +33,7 @@ class Batches:
     Args:
         dataset: The interactions to go through, with their catalogue.
         batch_size: Interactions a batch.
-        max_history: Items of history that are kept, the latest ones.
+        max_history: Items of history that are kept, the latest ones; 0 for none.
         context: Data set with what was known before, for evaluation on held-out interactions.
         shuffle: Whether each epoch has its own order, a function of `seed` and the epoch's number only.
         seed: Seed of the order and of the cuts of the histories.
@@ -39,6 +41,7 @@ class Batches:
             [0, 1). 0 gives the full history before the target.
         user_balance: Exponent b of the weight n^-b that an interaction of a user with n interactions gets, in
             [0, 1]: 0 counts interactions alike, 1 counts users alike.
+        negatives: Items from the data set's impressions that each row brings, drawn anew in each epoch.
 
     Example:
         >>> import pandas as pd
@@ -57,14 +60,17 @@ class Batches:
     seed: int = 0
     horizon: float = 0.2
     user_balance: float = 0.5
+    negatives: int = 0
 
     def __post_init__(self):
-        if self.batch_size < 1 or self.max_history < 1:
-            raise ValueError(
-                f"batch_size and max_history must be at least 1, got {self.batch_size} and {self.max_history}"
-            )
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.max_history < 0:
+            raise ValueError(f"max_history must be at least 0, got {self.max_history}")
         if not 0 <= self.horizon < 1:
             raise ValueError(f"horizon must be in [0, 1), got {self.horizon}")
+        if self.negatives and self.dataset.impressions is None:
+            raise ValueError("negatives: the data set has no impressions to take them from")
         if not len(self.dataset.interactions):
             raise ValueError("dataset has no interactions to make batches of")
         if self.context is None and not self.dataset.interactions.strength().any():
@@ -87,6 +93,7 @@ class Batches:
 
         columns = {name: tf.constant(values) for name, values in self._columns().items()}
         known = tuple(tf.constant(values) for values in self._known())
+        shown = tuple(tf.constant(values) for values in self._shown()) if self.negatives else None
         count, steps, size = len(self.dataset.interactions), len(self), self.batch_size
 
         def batches_of(epoch):
@@ -98,13 +105,18 @@ class Batches:
             def cut(step):
                 start = step * size
                 batch = {name: column[start : start + size] for name, column in permuted.items()}
+                if shown is not None:
+                    batch["negative_id"] = self._draw_shown(batch["user_id"], shown, epoch, step)
                 return self._with_history(batch, known, epoch, step)
 
             return tf.data.Dataset.range(steps, output_type=tf.int32).map(cut, num_parallel_calls=2)
 
         last = np.iinfo(np.int32).max if epochs is None else first_epoch + epochs
         numbers = tf.data.Dataset.range(first_epoch, last, output_type=tf.int32)
-        return numbers.flat_map(batches_of).prefetch(tf.data.AUTOTUNE)
+        options = tf.data.Options()
+        # Each worker of a strategy takes its own part of a batch; there are no files to share out.
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        return numbers.flat_map(batches_of).prefetch(tf.data.AUTOTUNE).with_options(options)
 
     def _columns(self) -> dict[str, np.ndarray]:
         events = self.dataset.interactions
@@ -133,17 +145,49 @@ class Batches:
             starts.astype(np.int32),
         )
 
+    def _shown(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the items that users were shown and passed over, end to end, and where each user's begin."""
+        shown, log = self.dataset.impressions, self.dataset.interactions
+        assert shown is not None
+        pair = shown.user.astype(np.int64) * log.num_items + shown.item
+        liked = np.concatenate([pair[shown.clicked], log.user.astype(np.int64) * log.num_items + log.item])
+        passed = np.setdiff1d(pair, liked)
+        users = passed // log.num_items
+        # One padded entry at the end, so that nothing can be gathered from.
+        return (
+            np.append(passed % log.num_items, UNKNOWN).astype(np.int32),
+            np.searchsorted(users, np.arange(log.num_users + 1)).astype(np.int32),
+        )
+
+    def _draw_shown(self, users, shown: tuple, epoch, step):
+        from tfrec_div._keras import tf
+
+        items, starts = shown
+        start, count = tf.gather(starts, users), tf.gather(starts, users + 1) - tf.gather(starts, users)
+        seed = tf.stack([self.seed + 1, epoch * 1_000_003 + step])
+        # A run of the user's list from a random place on, so that no item comes twice.
+        place = tf.random.stateless_uniform(tf.shape(count), seed) * tf.cast(count, tf.float32)
+        number = tf.range(self.negatives)[tf.newaxis, :]
+        place = (tf.cast(place, tf.int32)[:, tf.newaxis] + number) % tf.maximum(count, 1)[:, tf.newaxis]
+        inside = number < count[:, tf.newaxis]
+        return tf.where(inside, tf.gather(items, tf.where(inside, start[:, tf.newaxis] + place, 0)), UNKNOWN)
+
     def _with_history(self, batch: dict, known: tuple, epoch, step) -> dict:
         from tfrec_div._keras import tf
 
         items, strength, starts = known
         before = batch.pop("_before")
+        if not self.max_history and self.context is None:
+            none = tf.zeros([tf.size(before), 0])
+            return {**batch, "history": tf.cast(none, tf.int32), "history_weight": none}
         start = tf.gather(starts, batch["user_id"])
         if self.context is None and self.horizon > 0:
             seed = tf.stack([self.seed, epoch * 1_000_003 + step])
             missing = tf.random.stateless_uniform(tf.shape(before), seed, maxval=self.horizon)
             before -= tf.cast(missing * tf.cast(before, tf.float32), tf.int32)
-        back = tf.range(self.max_history)[tf.newaxis, :]
+        # As wide as the batch needs: most histories are far shorter than the longest one allowed.
+        longest = tf.minimum(self.max_history, tf.reduce_max(before))
+        back = tf.range(longest)[tf.newaxis, :]
         inside = back < before[:, tf.newaxis]
         position = tf.where(inside, (start + before)[:, tf.newaxis] - 1 - back, 0)
         batch["history"] = tf.where(inside, tf.gather(items, position), UNKNOWN)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +15,35 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.optimizers import FallingRate, LazyAdam
+from tfrec_div.precision import check_precision, precision_scope
 from tfrec_div.tasks.masking import mask_rows
+from tfrec_div.tasks.negatives import MinedNegatives, Negatives, ShownNegatives
+from tfrec_div.tasks.replicas import num_replicas, sum_replicas
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
+from tfrec_div.tasks.sampling import NegativeSampling
+from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.image import ImageEncoder
-from tfrec_div.towers.item_tower import build_item_tower, encode_items, item_spec
-from tfrec_div.towers.query_tower import build_query_tower, encode_users, user_spec
+from tfrec_div.towers.item_tower import TITLE, build_item_tower, encode_items, is_trained, item_spec
+from tfrec_div.towers.model_encoder import ModelEncoder
+from tfrec_div.towers.query_tower import (
+    TITLE_PIECES,
+    TITLES,
+    build_query_tower,
+    check_user_text,
+    encode_users,
+    user_spec,
+)
 from tfrec_div.towers.text import TextEncoder
+from tfrec_div.towers.texts import item_texts
+from tfrec_div.towers.texts import text_fields as _text_fields
 
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
 LEARNING_RATE = 3e-3
+_OPTIMIZER = "optimizer_"
+# Share of the learning rate for the weights of a text or image model that is trained, and items it reads at once.
+MODEL_RATE, MODEL_BATCH = 0.01, 64
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -38,19 +58,31 @@ class TwoTower(tfrs.models.Model):
         schema: Describes users and items; from `Dataset.schema`.
         features: What the towers use besides text and image: some of "id", "history", "categories", "numbers"
             (items) and "users" (user columns). What the schema does not have is passed over.
-        text: Frozen text tower: "minilm", "tiny", the folder of a BERT checkpoint, a `TextEncoder`, or None.
-        image: Frozen image tower: "resnet50" (ImageNet weights), an `ImageEncoder`, or None.
+        text: Text tower: "minilm", "tiny", the folder of a BERT checkpoint (all frozen), a `TextEncoder`, a
+            `HubTextEncoder`, or None.
+        image: Image tower: "resnet50" (ImageNet weights, frozen), an `ImageEncoder`, or None.
         embedding_dim: Length of the vectors.
         loss: "full" (softmax over the catalogue), "in_batch" (over the batch's items, with logQ correction), or
-            "auto": full up to 10,000 items.
+            "auto": full up to 10,000 items, unless `negatives` are given or a text or image model is trained.
+        negatives: What a target is told from besides the items of the batch: any of `UniformNegatives`,
+            `MemoryNegatives`, `MinedNegatives` and `ShownNegatives`; with the loss "in_batch".
         normalize: Whether vectors have length 1; then there is no item bias and `temperature` should be about 0.1.
         temperature: Divides the scores in the loss; above 0.
         hidden_units: Layers of both towers after the fusion.
         dropout: Share of the user vector's entries that training drops.
         user_id_dropout: Share of the users that training takes for unknown ones.
-        item_id_dropout: Share of the items that training takes for new ones.
+        item_id_dropout: Share of the items that training takes for new ones at each step: without id and bias.
+        text_fields: The item texts that the text tower reads, joined in this order; None is all text features, the
+            title first. "reviews" are those of the training interactions, where no column has this name.
+        user_text: What the text tower reads of a user: the text "features", the "history_titles" (of the last 8
+            items; the model then runs once for each example, which only a small one is fit for), or None.
         max_history: Latest items of a history that are used.
         half_lives: Of the history's pools, see `HistoryEncoder`.
+        fusion: How the item tower makes one vector of an item's features: a name of `towers.fusion.FUSIONS`
+            ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer.
+        modality_dropout: Share of an item's features that training takes for missing, see `Tower`.
+        precision: Keras' policy of the towers: "float32", "mixed_bfloat16" or "mixed_float16"; None is the global
+            one. Vectors leave the towers as float32, and so do all scores and losses.
         **kwargs: As for any Keras model.
 
     Example:
@@ -82,14 +114,24 @@ class TwoTower(tfrs.models.Model):
         item_id_dropout: float = 0.0,
         max_history: int = 100,
         half_lives: Sequence[float] = (4.0, 16.0),
+        fusion: str | keras.layers.Layer = "concat",
+        modality_dropout: float = 0.0,
+        negatives: Sequence[Negatives] = (),
+        precision: str | None = None,
+        text_fields: Sequence[str] | None = None,
+        user_text: str | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        precision = precision or keras.mixed_precision.global_policy().name
+        check_precision(precision)
+        super().__init__(**{"dtype": precision, **kwargs})
         unknown = sorted(set(features) - set(FEATURES))
         if unknown:
             raise ValueError(f"features: expected some of {list(FEATURES)}, got {unknown}")
         if loss not in ("auto", "full", "in_batch"):
             raise ValueError(f"loss: expected 'auto', 'full' or 'in_batch', got {loss!r}")
+        if loss == "full" and negatives:
+            raise ValueError("negatives: the loss 'full' has all items for negatives already; use 'in_batch'")
         self.schema = schema
         self.text_encoder = TextEncoder.from_pretrained(text) if isinstance(text, str) else text
         self.image_encoder = _image_encoder(image)
@@ -105,29 +147,63 @@ class TwoTower(tfrs.models.Model):
             "item_id_dropout": item_id_dropout,
             "max_history": max_history,
             "half_lives": tuple(half_lives),
+            "fusion": fusion if isinstance(fusion, str) else None,
+            "modality_dropout": modality_dropout,
+            "precision": precision,
+            "text_fields": text_fields and tuple(text_fields),
+            "user_text": user_text,
         }
+        check_user_text(schema, user_text, self.text_encoder)
+        self.text_fields = _text_fields(schema, "item", text_fields) if self.text_encoder else []
+        self.user_text = user_text
+        self._titles = TITLE_PIECES if user_text == "history_titles" else 0
         self.max_history = max_history
         self.embedding_dim = embedding_dim
         self.normalize = normalize
-        spec = item_spec(schema, self.text_encoder, self.image_encoder)
+        spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles)
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
-        self.user_table = FeatureTable(schema.num_users, user_spec(schema), name="users")
-        self.item_tower = build_item_tower(
-            schema, spec, embedding_dim, features, hidden_units, normalize, id_dropout=item_id_dropout
-        )
-        self.query_tower = build_query_tower(
-            schema, embedding_dim, features, hidden_units, normalize, half_lives, dropout, user_id_dropout
-        )
+        users = user_spec(schema, self.text_encoder, user_text)
+        self.user_table = FeatureTable(schema.num_users, users, name="users")
+        with precision_scope(precision):
+            self.item_tower = build_item_tower(
+                schema,
+                embedding_dim,
+                features,
+                hidden_units,
+                normalize,
+                fusion=fusion,
+                modality_dropout=modality_dropout,
+                text=self.text_encoder,
+                image=self.image_encoder,
+            )
+            self.query_tower = build_query_tower(
+                schema,
+                embedding_dim,
+                features,
+                hidden_units,
+                normalize,
+                half_lives,
+                dropout,
+                user_id_dropout,
+                text=self.text_encoder,
+                user_text=user_text,
+            )
+        self.item_id_dropout = RepeatableDropout(item_id_dropout, whole_rows=True, seed=2, dtype="float32")
+        # Without autocast: a probability of one in a million is zero in float16.
+        per_item = {"shape": (schema.num_items,), "initializer": "zeros", "experimental_autocast": False}
         self.item_bias = self.add_weight(
-            name="item_bias", shape=(schema.num_items,), initializer="zeros", trainable=not normalize
+            name="item_bias", trainable=not normalize, dtype="float32", **per_item
         )
         self.item_probability = self.add_weight(
-            name="item_probability", shape=(schema.num_items,), initializer="zeros", trainable=False
+            name="item_probability", trainable=False, dtype="float32", **per_item
         )
-        full = loss == "full" or (loss == "auto" and schema.num_items <= FULL_SOFTMAX_LIMIT)
+        # A model that is trained reads the items of a batch only; the whole catalogue at each step is too much.
+        small = schema.num_items <= FULL_SOFTMAX_LIMIT and not self.trains_models
+        full = loss == "full" or (loss == "auto" and small and not negatives)
         self.task = FullSoftmax(temperature) if full else InBatchSoftmax(temperature)
         # The bias is one more entry of an item's vector, and a one in the query: the index knows products only.
-        self.index = BruteForce(embedding_dim + 1, schema.num_items)
+        self.index = BruteForce(embedding_dim + 1, schema.num_items, dtype="float32")
+        self.sampling = NegativeSampling(negatives, schema.num_users, schema.num_items, embedding_dim + 1)
         self._loss = keras.metrics.Mean(name="loss")
         self._ranks = [keras.metrics.Mean(name=name) for name in ("recall_at_10", "ndcg_at_10", "mrr")]
         self._default_optimizer = False
@@ -154,8 +230,40 @@ class TwoTower(tfrs.models.Model):
     def item_vectors(self, batch_size: int = 4096) -> tf.Tensor:
         """Encodes the whole catalogue once, float [num_items, embedding_dim + 1]; the last entry is the bias."""
         rows = tf.range(self.schema.num_items)
-        parts = [self._encode_items(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
+        encode = self._encode_items
+        if self.trains_models:
+            encode, batch_size = self._encode_items_in_graph, min(batch_size, MODEL_BATCH)
+        parts = [encode(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
         return tf.concat(parts, axis=0)
+
+    def content(self, name: str) -> np.ndarray:
+        """Returns the vectors of the text or image tower as it is now, float32 [items, dim]; zero where missing.
+
+        Args:
+            name: "text" or "image".
+        """
+        rows = self.item_table.values[name].numpy()[1:]
+        encoder = self.item_tower.encoders[name]
+        return encoder.vectors(rows) if isinstance(encoder, ModelEncoder) else rows
+
+    @property
+    def trains_models(self) -> bool:
+        """Whether training changes a text or image model."""
+        return is_trained(self.text_encoder) or is_trained(self.image_encoder)
+
+    def fusion_weights(self, item_rows: Iterable[int]) -> tuple[tuple[str, ...], np.ndarray]:
+        """Tells what each feature of an item counts for in its vector.
+
+        Args:
+            item_rows: Rows of items.
+
+        Returns:
+            The names of the features, and float32 [items, features], 1 in sum over those that an item has. What a
+            weight is depends on the fusion: its gates or attention, or how far the vector moves without the feature.
+        """
+        rows = tf.constant(np.asarray(item_rows, np.int32).reshape(-1))
+        names, weights = self.item_tower.fusion_weights(self.item_table(rows))
+        return names, weights.numpy()
 
     def query_vectors(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Encodes queries against the vectors in the index, float [batch, embedding_dim + 1].
@@ -200,25 +308,62 @@ class TwoTower(tfrs.models.Model):
         self.index.update(self.item_vectors())
 
     def _encode_items(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        vectors = self.item_tower(self.item_table(rows), training=training)
-        return tf.concat([vectors, tf.gather(self.item_bias, rows)[:, tf.newaxis]], axis=1)
+        features, bias = self.item_table(rows), tf.gather(self.item_bias, rows)
+        if training:
+            # Who is taken for new has neither an id nor a bias: the content must tell what is popular, too.
+            keep = self.item_id_dropout(tf.ones_like(bias), training=True)
+            features["item_id"] *= tf.cast(keep, features["item_id"].dtype)
+            bias *= keep
+        vectors = self.item_tower(features, training=training)
+        return tf.concat([tf.cast(vectors, tf.float32), bias[:, tf.newaxis]], axis=1)
 
-    def _items_of(self, inputs: dict, training: bool | None):
+    # Kept out of Keras' sight (a cached property goes to the instance's dictionary directly).
+    @cached_property
+    def _encode_items_in_graph(self):
+        rows = tf.TensorSpec([None], tf.int32)
+        return tf.function(lambda rows: self._encode_items(rows, training=False), input_signature=[rows])
+
+    def _items_of(self, inputs: dict, training: bool | None, more: Iterable[tf.Tensor] = ()):
         """Encodes the items that a batch needs, each once; returns them and where a row stands among them."""
         if isinstance(self.task, FullSoftmax):
             return self._encode_items(tf.range(self.schema.num_items), training), lambda rows: rows
-        wanted = tf.concat([inputs["item_id"], tf.reshape(tf.maximum(inputs["history"], 0), [-1])], axis=0)
-        rows = tf.unique(wanted).y
+        wanted = [inputs["item_id"], *more]
+        if self.reads_history and not self.trains_models:
+            wanted.append(inputs["history"])
+        flat = tf.concat([tf.reshape(tf.maximum(rows, 0), [-1]) for rows in wanted], axis=0)
+        rows = tf.unique(flat).y
         place = tf.scatter_nd(rows[:, tf.newaxis], tf.range(tf.size(rows)), [self.schema.num_items])
         return self._encode_items(rows, training), lambda wanted_rows: tf.gather(place, wanted_rows)
 
+    @property
+    def reads_history(self) -> bool:
+        """Whether the query tower reads histories."""
+        return "history" in self.query_tower.encoders
+
     def _queries(self, inputs: dict, items: tf.Tensor, position, training: bool | None = None) -> tf.Tensor:
-        history = inputs["history"]
-        vectors = tf.gather(items[:, : self.embedding_dim], position(tf.maximum(history, 0)))
-        weights = tf.where(history >= 0, inputs["history_weight"], 0.0)
-        features = {**self.user_table(inputs["user_id"]), "history": {"vectors": vectors, "weights": weights}}
-        queries = self.query_tower(features, training=training)
+        features = self.user_table(inputs["user_id"])
+        if self.reads_history:
+            history = inputs["history"]
+            known = tf.maximum(history, 0)
+            if self.trains_models and not isinstance(self.task, FullSoftmax):
+                # A history holds many more items than a batch has targets: theirs are the vectors of the last
+                # refresh, before the epoch.
+                vectors = tf.stop_gradient(tf.gather(self.index.vectors, known)[..., : self.embedding_dim])
+            else:
+                vectors = tf.gather(items[:, : self.embedding_dim], position(known))
+            weights = tf.where(history >= 0, tf.cast(inputs["history_weight"], tf.float32), 0.0)
+            features = {**features, "history": {"vectors": vectors, "weights": weights}}
+        if self.user_text == "history_titles":
+            features = {**features, "text": self._history_titles(inputs["history"])}
+        queries = tf.cast(self.query_tower(features, training=training), tf.float32)
         return tf.concat([queries, tf.ones_like(queries[:, :1])], axis=1)
+
+    def _history_titles(self, history: tf.Tensor) -> tf.Tensor:
+        """Returns the titles of the latest items [batch, steps], joined, as rows of the text encoder."""
+        pieces = tf.gather(self.item_table.values[TITLE], history[:, :TITLES] + 1)
+        return self.query_tower.encoders["text"].model.join_rows(
+            tf.reshape(pieces, [tf.shape(history)[0], -1])
+        )
 
     # ------------------------------------------------------------------ training
 
@@ -243,9 +388,18 @@ class TwoTower(tfrs.models.Model):
             self.image_encoder,
             cache_dir=cache_dir,
             progress=progress,
+            texts=item_texts(data, self.text_fields) if self.text_fields else None,
+            titles=self._titles,
         )
         self.item_table.fill(features)
-        self.user_table.fill(encode_users(data))
+        users = encode_users(data, self.text_encoder, self.user_text, cache_dir, progress)
+        self.user_table.fill(users)
+        if self.user_text == "features":
+            self.query_tower.encoders["text"].adapt(users["text"])
+        elif self.user_text == "history_titles":
+            some = np.linspace(0, len(data.users) - 1, min(512, len(data.users))).astype(np.int32)
+            histories = self.query_of(data, some)["history"]
+            self.query_tower.encoders["text"].adapt(self._history_titles(histories).numpy())
         for name in ("text", "image"):
             if name in self.item_tower.encoders:
                 self.item_tower.encoders[name].adapt(features[name][counts > 0])
@@ -263,8 +417,12 @@ class TwoTower(tfrs.models.Model):
         """Configures training; without an optimizer `LazyAdam` with a rate that falls to zero over `fit`."""
         self._default_optimizer = optimizer is None
         if optimizer is None:
-            self._rate = FallingRate(LEARNING_RATE)
-            optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99)
+            with self.distribute_strategy.scope():
+                self._rate = FallingRate(LEARNING_RATE)
+                # Weights that were trained for long before are changed with care.
+                models = [e for e in (self.text_encoder, self.image_encoder) if e is not None]
+                rates = {weight.name: MODEL_RATE for model in models for weight in model.trainable_weights}
+                optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99, rates=rates)
         super().compile(optimizer=optimizer, **kwargs)
 
     def fit(self, x=None, *args, epochs: int = 1, initial_epoch: int = 0, **kwargs):
@@ -280,19 +438,32 @@ class TwoTower(tfrs.models.Model):
         if isinstance(x, Batches):
             if not self.adapted:
                 self.adapt(x.dataset)
-            steps = len(x)
-            x = x.as_dataset(initial_epoch, epochs - initial_epoch)
+            steps, data = len(x), x.dataset
+            x = self._with_negatives(x).as_dataset(initial_epoch, epochs - initial_epoch)
+            if self.sampling.of(MinedNegatives):
+                mining = keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, logs: self.sampling.mine(self, data)
+                )
+                kwargs["callbacks"] = [mining, *(kwargs.get("callbacks") or ())]
             kwargs["steps_per_epoch"] = steps
             if self._default_optimizer:
-                start = int(self.optimizer.iterations) - steps * initial_epoch
+                start = int(self.optimizer.iterations.numpy()) - steps * initial_epoch
                 self._rate.restart(steps * epochs, start)
         elif not self.adapted:
             raise ValueError(
                 "x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first"
             )
+        if self.trains_models:
+            refresh = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.refresh_index())
+            kwargs["callbacks"] = [refresh, *(kwargs.get("callbacks") or ())]
         history = super().fit(x, *args, epochs=epochs, initial_epoch=initial_epoch, **kwargs)
         self.refresh_index()
         return history
+
+    def _with_negatives(self, batches: Batches) -> Batches:
+        """Returns batches that bring what the negatives need."""
+        shown = self.sampling.of(ShownNegatives)
+        return batches if shown is None else replace(batches, negatives=shown.number)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as any Keras model, by exact ranks over all items; the catalogue is encoded once.
@@ -308,33 +479,74 @@ class TwoTower(tfrs.models.Model):
         return super().evaluate(x, *args, **kwargs)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Returns the mean loss of a batch."""
-        items, position = self._items_of(inputs, training)
+        """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""
+        drawn = self.sampling.draw(inputs) if training else {}
+        items, position = self._items_of(inputs, training, drawn.values())
         queries = self._queries(inputs, items, position, training)
+        targets = inputs["item_id"]
         if isinstance(self.task, FullSoftmax):
-            return self.task(queries, items, inputs["item_id"], inputs["history"], inputs["weight"])
-        return self.task(
+            if training:
+                items = self._without_new_items(items, targets)
+            return self.task(queries, items, targets, inputs["history"], inputs["weight"])
+
+        def vectors_of(rows):
+            return tf.gather(items, position(rows))
+
+        def probability_of(rows):
+            share = tf.gather(self.item_probability, rows)
+            return self.sampling.probability(share, tf.size(targets)) if training else share
+
+        vectors = vectors_of(targets)
+        loss = self.task(
             queries,
-            tf.gather(items, position(inputs["item_id"])),
-            item_ids=inputs["item_id"],
-            item_probability=tf.gather(self.item_probability, inputs["item_id"]),
+            vectors,
+            item_ids=targets,
+            item_probability=probability_of(targets),
             sample_weight=inputs["weight"],
+            known=inputs["history"],
+            **(self.sampling.candidates(drawn, vectors_of, probability_of) if training else {}),
         )
+        if training:
+            self.sampling.remember(targets, vectors)
+        return loss
+
+    def _without_new_items(self, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Takes the items that training has not met out of the softmax.
+
+        They are no target, so all that it could learn of them is that nobody wants them, and their likes.
+        """
+        met = self.item_table(tf.range(self.schema.num_items))["item_id"] > 0
+        met = tf.tensor_scatter_nd_update(met, targets[:, tf.newaxis], tf.ones_like(targets, tf.bool))
+        bias = tf.where(met, items[:, -1], -1e9)
+        return tf.concat([items[:, :-1], bias[:, tf.newaxis]], axis=1)
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step; the reported loss is the mean over the epoch's examples."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, training=True)
-            total = tf.add_n([loss, *self.losses])
+            total = loss + tf.add_n(self.losses) / num_replicas() if self.losses else loss
+            # Small gradients are zero in float16, unless the loss is scaled up; `compile` has seen to it.
+            scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables, strict=True))
-        self._loss.update_state(total, sample_weight=tf.shape(inputs["item_id"])[0])
+        gradients = tape.gradient(scaled, variables)
+        if self._scales_loss:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self._report_loss(total, inputs)
         return {"loss": self._loss.result()}
+
+    @property
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+    def _report_loss(self, share: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
+        rows = tf.cast(tf.shape(inputs["item_id"])[0], tf.float32)
+        # The metric adds up value times rows over the replicas, and the shares add up to the mean of all rows.
+        self._loss.update_state(share * sum_replicas(rows) / tf.maximum(rows, 1.0), sample_weight=rows)
 
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Ranks the target of each row among all items, by counting those with at least its score."""
-        loss = self.compute_loss(inputs, training=False)
-        self._loss.update_state(loss, sample_weight=tf.shape(inputs["item_id"])[0])
+        self._report_loss(self.compute_loss(inputs, training=False), inputs)
         scores = self.index.scores(self.query_vectors(inputs))
         target = tf.gather(scores, inputs["item_id"], axis=1, batch_dims=1)
         # What the user knows already is out of the running, and so is the target itself.
@@ -364,7 +576,9 @@ class TwoTower(tfrs.models.Model):
             "schema": self.schema.to_json(),
             "text": serialize(self.text_encoder) if self.text_encoder else None,
             "image": serialize(self.image_encoder) if self.image_encoder else None,
+            "negatives": [serialize(kind) for kind in self.sampling.negatives],
             **self._arguments,
+            "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
         }
 
     def get_compile_config(self) -> dict:
@@ -376,6 +590,33 @@ class TwoTower(tfrs.models.Model):
         """Compiles as `get_compile_config` says."""
         given = config["optimizer"]
         self.compile(given and keras.optimizers.deserialize(given, use_legacy_optimizer=True))
+        if isinstance(self.optimizer, keras.optimizers.Optimizer):
+            # Its state is read next, into variables that must be there.
+            self.optimizer.build(self.trainable_variables)
+
+    def save_own_variables(self, store) -> None:
+        """Stores the model's own weights and the optimizer's state, which Keras leaves out of a legacy one."""
+        super().save_own_variables(store)
+        if isinstance(optimizer := self._legacy_optimizer(), keras.optimizers.legacy.Optimizer):
+            for number, value in enumerate(optimizer.get_weights()):
+                store[f"{_OPTIMIZER}{number}"] = value
+
+    def load_own_variables(self, store) -> None:
+        """Reads what `save_own_variables` stored."""
+        names = list(store.keys())
+        super().load_own_variables({name: store[name] for name in names if not name.startswith(_OPTIMIZER)})
+        values = [
+            store[f"{_OPTIMIZER}{n}"] for n in range(sum(name.startswith(_OPTIMIZER) for name in names))
+        ]
+        optimizer = self._legacy_optimizer()
+        # A single value is the number of steps: there was no step yet.
+        if len(values) > 1 and isinstance(optimizer, keras.optimizers.legacy.Optimizer):
+            optimizer._create_all_weights(self.trainable_variables)
+            optimizer.set_weights(values)
+
+    def _legacy_optimizer(self):
+        optimizer = getattr(self, "optimizer", None)
+        return getattr(optimizer, "inner_optimizer", optimizer)
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> TwoTower:
@@ -384,7 +625,12 @@ class TwoTower(tfrs.models.Model):
             name: keras.layers.deserialize(config[name], custom_objects) if config[name] else None
             for name in ("text", "image")
         }
-        return cls(**{**config, "schema": Schema.from_json(config["schema"]), **encoders})
+        negatives = [keras.layers.deserialize(kind, custom_objects) for kind in config.get("negatives", ())]
+        schema = Schema.from_json(config["schema"])
+        fusion = config.get("fusion", "concat")
+        if not isinstance(fusion, str):
+            fusion = keras.layers.deserialize(fusion, custom_objects)
+        return cls(**{**config, "schema": schema, **encoders, "negatives": negatives, "fusion": fusion})
 
     def recommender(self, data: Dataset, **kwargs):
         """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""

@@ -38,11 +38,11 @@ class ServingModule(tf.Module):
         self._item_ids = tf.Variable(tf.constant([*catalog.ids, ""]), trainable=False, name="item_ids")
         encoders = {"text": retriever.text_encoder, "image": retriever.image_encoder}
         self._content = {
-            name: _CentredContent(retriever.item_table.values[name].numpy()[1:])
-            for name in TOWERS
-            if encoders[name] is not None
+            name: _CentredContent(retriever.content(name)) for name in TOWERS if encoders[name] is not None
         }
-        raw = RawItemFeatures(recommender.schema, encoders["text"], encoders["image"])
+        raw = RawItemFeatures(
+            recommender.schema, encoders["text"], encoders["image"], retriever.text_fields or None
+        )
         self._tables = raw.tables
         # The Keras objects stay out of the module's sight: their variables are all that the functions need, and
         # Keras' own tracing of every layer would double the export.
@@ -148,7 +148,7 @@ class ServingModule(tf.Module):
 
 
 class _CentredContent(tf.Module):
-    """The catalogue's vectors of one frozen tower, for cosines with the centred vector of a request."""
+    """The catalogue's vectors of one tower, for cosines with the centred vector of a request."""
 
     def __init__(self, vectors: np.ndarray):
         super().__init__()

@@ -8,6 +8,10 @@ from tfrec_div._lazy import lazy_names
 _NAMES = {
     "FullSoftmax": "retrieval",
     "InBatchSoftmax": "retrieval",
+    "MemoryNegatives": "negatives",
+    "MinedNegatives": "negatives",
+    "ShownNegatives": "negatives",
+    "UniformNegatives": "negatives",
 }
 
 __all__ = sorted(_NAMES)

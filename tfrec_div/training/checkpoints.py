@@ -32,7 +32,11 @@ class EpochCheckpoints(keras.callbacks.Callback):
         self._run = run
         state = {"query": model.query_tower, "item": model.item_tower, "optimizer": model.optimizer}
         self._checkpoint = tf.train.Checkpoint(
-            **state, bias=model.item_bias, epoch=tf.Variable(0, dtype=tf.int64)
+            **state,
+            bias=model.item_bias,
+            id_dropout=model.item_id_dropout,
+            negatives=model.sampling,
+            epoch=tf.Variable(0, dtype=tf.int64),
         )
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(run.checkpoints), max_to_keep=KEPT, checkpoint_name="epoch"

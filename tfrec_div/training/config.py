@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 
 from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.precision import PRECISIONS
 
 FEATURES = ("id", "history", "text", "image", "categories", "numbers", "users")
 SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_users", "none")
 MODELS = ("two_tower",)
 RERANKERS = ("mmr", "dpp", "none")
+FUSIONS = ("concat", "projected", "gated", "attention", "cross_modal", "bilinear")
 # A seed meets int32 in the graph; the others could not be larger either.
 LARGEST = 2**31 - 1
 LOWEST = {
@@ -41,6 +43,7 @@ class TrainConfig:
         image: Weights of the picture tower: "auto", "imagenet", a path, or "random".
         image_size: Height and width that pictures are read at, in pixels.
         max_tokens: Tokens of a text that are read.
+        fusion: How the features of an item become one vector, out of `FUSIONS`.
         embedding_dim: Length of the vectors.
         epochs: Passes over the interactions; None is 5, and up to 10 where there are few of them.
         batch_size: Interactions a step.
@@ -51,6 +54,7 @@ class TrainConfig:
         k: Length of a page.
         num_candidates: Items that the re-ranker chooses from.
         seed: Seed of weights, order and splits.
+        precision: What the towers compute in: "float32", "mixed_bfloat16" or "mixed_float16".
 
     Raises:
         DataError: If a value is not one of those listed.
@@ -62,6 +66,7 @@ class TrainConfig:
     image: str = "auto"
     image_size: int = 224
     max_tokens: int = 128
+    fusion: str = "concat"
     embedding_dim: int = 128
     epochs: int | None = None
     batch_size: int = 1024
@@ -72,6 +77,7 @@ class TrainConfig:
     k: int = 10
     num_candidates: int = 100
     seed: int = 0
+    precision: str = "float32"
 
     def __post_init__(self):
         # What a file says may be of any type.
@@ -83,8 +89,10 @@ class TrainConfig:
         for name, found, known in (
             ("model", (self.model,), MODELS),
             ("features", self.features or (), FEATURES),
+            ("fusion", (self.fusion,), FUSIONS),
             ("test", (self.test,), SPLITS),
             ("reranker", (self.reranker,), RERANKERS),
+            ("precision", (self.precision,), PRECISIONS),
         ):
             for value in found:
                 if value not in known:

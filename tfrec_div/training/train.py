@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfrec_div._keras import keras
+from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
@@ -18,9 +18,11 @@ from tfrec_div.rerank.methods import reranker_class
 from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.pretrained import find_image_weights, find_text_model
 from tfrec_div.towers.text import TextEncoder
+from tfrec_div.training.callbacks import BeyondAccuracy, EmbeddingProjector, TrainingLogs
 from tfrec_div.training.checkpoints import EpochCheckpoints
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
+from tfrec_div.training.strategy import resolve_strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ def train(
     out: str | Path,
     say: Callable[[str], None] = print,
     verbose: int | None = None,
+    strategy: str | tf.distribute.Strategy = "auto",
 ) -> TrainedRun:
     """Trains a retrieval model, with checkpoints and TensorBoard logs, and saves the recommender.
 
@@ -61,6 +64,7 @@ def train(
         out: Folder of the run.
         say: Called with each line for the user.
         verbose: As for `keras.Model.fit`; by default a bar on a terminal, and a line an epoch elsewhere.
+        strategy: Devices to train on: a name as for `resolve_strategy`, or any `tf.distribute` strategy.
 
     Returns:
         The trained run. The recommender saved in its folder knows the held-out interactions too (as histories, not
@@ -83,10 +87,16 @@ def train(
             run, recommender, train_part, test_part, run.read_history(), run.read_announcements()
         )
     keras.utils.set_random_seed(config.seed)
-    model, announcements = build_model(data, config)
+    strategy = resolve_strategy(strategy)
+    with strategy.scope():
+        model, announcements = build_model(data, config)
+        model.compile()
     for line in announcements:
         say(line)
-    model.compile()
+    if strategy.num_replicas_in_sync > 1:
+        say(
+            f"Training on {strategy.num_replicas_in_sync} replicas, {config.batch_size} interactions a step in all."
+        )
     model.adapt(train_part)
     batches = train_part.batches(config.batch_size, seed=config.seed, max_history=model.max_history)
     # Only now, so that settings or data which no model can be made with leave nothing behind.
@@ -108,7 +118,13 @@ def train(
         epochs=epochs,
         initial_epoch=checkpoints.epoch,
         validation_data=None if test_part is None else validation.as_dataset(epochs=1),
-        callbacks=[checkpoints, keras.callbacks.TensorBoard(str(run.logs), write_graph=False)],
+        # Each sees what those before it have added to the logs.
+        callbacks=[
+            *_beyond_accuracy(train_part, test_part, config),
+            TrainingLogs(run.logs / config.model, settings=config.to_json()),
+            checkpoints,
+            EmbeddingProjector(data.catalog, run.logs),
+        ],
         verbose=(1 if sys.stdout.isatty() else 2) if verbose is None else verbose,
     )
     recommender = Recommender(
@@ -132,7 +148,15 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]
     features = COLUMN_FEATURES if config.features is None else config.features
     columns = [name for name in features if name in COLUMN_FEATURES]
     try:
-        model = TwoTower(data.schema, columns, text=text, image=image, embedding_dim=config.embedding_dim)
+        model = TwoTower(
+            data.schema,
+            columns,
+            text=text,
+            image=image,
+            embedding_dim=config.embedding_dim,
+            fusion=config.fusion,
+            precision=config.precision,
+        )
     except ValueError as error:
         expected = "some that give both towers something to read, such as id or history and categories"
         raise DataError([Problem("features", None, None, expected, ",".join(features))]) from error
@@ -184,6 +208,19 @@ def _split(data: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset | None]
             expected = f"interactions to {purpose} after the split {config.test} (--test chooses another)"
             raise DataError([Problem("interactions", None, None, expected, "")])
     return parts
+
+
+def _beyond_accuracy(
+    train_part: Dataset, test_part: Dataset | None, config: TrainConfig
+) -> list[BeyondAccuracy]:
+    """Measures the pages of each epoch by the order of the scores, the same for all settings of a re-ranker."""
+    if test_part is None:
+        return []
+    try:
+        return [BeyondAccuracy(train_part, test_part, k=config.k)]
+    except ValueError:
+        # Nothing that is held out is relevant and new to its user: the losses are all there is to see.
+        return []
 
 
 def _reranker(config: TrainConfig):

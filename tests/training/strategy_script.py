@@ -1,0 +1,116 @@
+"""One device against two logical ones; run as a process of its own, since devices are divided only once."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from tfrec_div._keras import keras, tf, tfrs
+from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.optimizers import LazyAdam
+from tfrec_div.tasks.negatives import MemoryNegatives, MinedNegatives, UniformNegatives
+from tfrec_div.training.strategy import resolve_strategy
+
+
+def run(strategy, data, loss, negatives, optimizer, batches):
+    """Trains an epoch; returns the loss, how much the variables moved, and what `evaluate` says."""
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = TwoTower(
+            data.schema, embedding_dim=8, loss=loss, dropout=0.0, user_id_dropout=0.0, negatives=negatives
+        )
+        model.compile(optimizer())
+    model.adapt(data, progress=False)
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(random.normal(0, 0.3, variable.shape).astype(np.float32))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    history = model.fit(batches, verbose=0).history["loss"][0]
+    moved = [v.numpy() - b for v, b in zip(model.trainable_variables, before, strict=True)]
+    found = model.evaluate(data.batches(61, context=data), verbose=0, return_dict=True)
+    return history, moved, found, model
+
+
+def tfrs_loss(strategy, rows):
+    """The loss of plain TFRS on `rows` examples with all scores equal."""
+    task = tfrs.tasks.Retrieval()
+    vectors = tf.data.Dataset.from_tensors(tf.zeros([rows, 2])).unbatch().batch(rows)
+
+    @tf.function
+    def step(batch):
+        return strategy.run(lambda x: task(x, x, compute_metrics=False), args=(batch,))
+
+    batch = next(iter(strategy.experimental_distribute_dataset(vectors)))
+    return float(strategy.reduce("SUM", step(batch), axis=None)) / rows
+
+
+def our_loss(strategy, rows):
+    from tfrec_div.tasks.retrieval import InBatchSoftmax
+
+    task = InBatchSoftmax()
+    elements = (
+        tf.data.Dataset.from_tensors({"x": tf.zeros([rows, 2]), "id": tf.range(rows)}).unbatch().batch(rows)
+    )
+
+    @tf.function
+    def step(batch):
+        return strategy.run(lambda b: task(b["x"], b["x"], item_ids=b["id"]), args=(batch,))
+
+    batch = next(iter(strategy.experimental_distribute_dataset(elements)))
+    return float(strategy.reduce("SUM", step(batch), axis=None))
+
+
+def main():
+    two, one = resolve_strategy("cpu:2"), resolve_strategy("none")
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(0)
+    data = make_synthetic(60, 50, interactions_per_user=12, images=False, seed=3)
+    count = len(data.interactions)
+    found = {"replicas": two.num_replicas_in_sync, "tfrs": tfrs_loss(two, 256), "ours": our_loss(two, 256)}
+    negatives = [UniformNegatives(20), MemoryNegatives(100), MinedNegatives(3, 3)]
+    # One step is compared by plain gradients; an epoch of odd batches, the last one smaller, by what is reported.
+    whole = data.batches(count, horizon=0)
+    odd = data.batches(61, max_history=10)
+    descent, adam = (lambda: keras.optimizers.legacy.SGD(1.0)), (lambda: LazyAdam(1e-2))
+    for name, loss, kinds, optimizer, batches in (
+        ("full", "full", (), descent, whole),
+        ("in_batch", "in_batch", (), descent, whole),
+        ("full_epoch", "full", (), adam, odd),
+        ("in_batch_epoch", "in_batch", (), adam, odd),
+        ("negatives", "in_batch", negatives, descent, whole),
+    ):
+        sides = [run(strategy, data, loss, kinds, optimizer, batches) for strategy in (one, two)]
+        (a, moved, seen, _), (b, also_moved, also_seen, model) = sides
+        steps = [int(w.numpy()) for w in model.weights if w.dtype == tf.int64 and "step" in w.name]
+        found[name] = {
+            "loss": [float(a), float(b)],
+            "gradient": max(
+                float(np.abs(x - y).max() / np.abs(x).max()) for x, y in zip(moved, also_moved, strict=True)
+            ),
+            "evaluated": [seen, also_seen],
+            "steps": steps,
+        }
+    # Dropout counts each step once, whatever the replicas; two replicas draw differently.
+    with two.scope():
+        model = TwoTower(data.schema, embedding_dim=8)
+        model.compile()
+    model.fit(odd, epochs=2, verbose=0)
+    found["dropout_steps"] = [int(model.query_tower.dropout.step.numpy()), 2 * len(odd)]
+    found["default_loss"] = model.fit(odd, verbose=0).history["loss"][0]
+    # What each replica is given: a part of the batch, and nothing twice.
+    seen = []
+    for batch in two.experimental_distribute_dataset(odd.as_dataset(epochs=1)):
+        parts = [[tuple(map(int, p)) for p in zip(u.numpy(), i.numpy(), strict=True)] for u, i in zip(
+            two.experimental_local_results(batch["user_id"]),
+            two.experimental_local_results(batch["item_id"]), strict=True)]  # fmt: skip
+        found.setdefault("parts", [len(part) for part in parts])
+        seen += [pair for part in parts for pair in part]
+    log = data.interactions
+    found["each_once"] = sorted(seen) == sorted(map(tuple, np.stack([log.user, log.item], 1).tolist()))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
