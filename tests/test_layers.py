@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "tfrec_div"
 
 LAYERS = [
-    *("precision", "data", "augment", "towers", "tasks", "optimizers"),
+    *("precision", "draws", "data", "augment", "towers", "tasks", "optimizers"),
     *("index", "models", "rerank", "metrics"),
     *("recommender", "storage", "evaluation", "training", "study", "serving", "pipeline", "cli"),
 ]

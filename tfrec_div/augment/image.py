@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.draws import counted_step, step_seed
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -50,21 +51,13 @@ class ImageAugmentation(keras.layers.Layer):
             if not 0 <= share < 1:
                 raise ValueError(f"{name}: expected a share in [0, 1), got {share}")
         self.flip, self.rotate, self.zoom, self.crop, self.seed = flip, rotate, zoom, crop, seed
-        self.step = self.add_weight(
-            name="step",
-            shape=(),
-            dtype=tf.int64,
-            initializer="zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self.step = counted_step(self)
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Changes pictures [batch, height, width, channels] of any number type when `training` is true."""
         if not training or not (self.flip or self.rotate or self.zoom or self.crop):
             return images
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.stack([tf.cast(self.seed, tf.int64) + tf.cast(replica, tf.int64) * 7_919, self.step])
+        seed = step_seed(self.seed, self.step)
         self.step.assign_add(1)
         batch = tf.shape(images)[0]
         draws = tf.random.stateless_uniform([6, batch], seed, -1.0, 1.0)

@@ -171,6 +171,29 @@ class Interactions:
         """
         return self.item, np.concatenate([[0], np.cumsum(self.user_counts())]).astype(np.int64)
 
+    def latest(self, users: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the last items of some users, the latest first.
+
+        Args:
+            users: Rows of users `[n]`; -1 is an unknown user, who has none.
+            steps: Items of each at most.
+
+        Returns:
+            Item rows int32 `[n, steps]`, padded with -1, and their strength float32 `[n, steps]`, padded with 0.
+
+        Example:
+            >>> log = Interactions.from_rows([0, 0, 0], [2, 0, 1], ["a"], ["x", "y", "z"], timestamp=[1, 2, 3])
+            >>> log.latest(np.array([0, -1]), 2)[0].tolist()
+            [[1, 0], [-1, -1]]
+        """
+        items, starts = self.histories()
+        position = starts[users + 1][:, None] - 1 - np.arange(steps)[None, :]
+        inside = (position >= starts[users][:, None]) & (users >= 0)[:, None]
+        position = np.where(inside, position, len(items))
+        return np.append(items, -1)[position].astype(np.int32), np.append(self.strength(), 0)[
+            position
+        ].astype(np.float32)
+
     def relevant(self) -> np.ndarray:
         """Tells which interactions speak for the item.
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfrec_div._keras import keras, tf, tfrs
+from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.optimizer_state import SavesOptimizerState
 from tfrec_div.optimizers import FallingRate, LazyAdam
 from tfrec_div.precision import check_precision, precision_scope
 from tfrec_div.tasks.masking import mask_rows
@@ -41,13 +42,12 @@ from tfrec_div.towers.texts import text_fields as _text_fields
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
 LEARNING_RATE = 3e-3
-_OPTIMIZER = "optimizer_"
 # Share of the learning rate for the weights of a text or image model that is trained, and items it reads at once.
 MODEL_RATE, MODEL_BATCH = 0.01, 64
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class TwoTower(tfrs.models.Model):
+class TwoTower(SavesOptimizerState):
     """Retrieval by two towers: what a user did and is on one side, what an item is on the other.
 
     An ordinary Keras model on batches of integer rows (`Dataset.batches`). Frozen text and image towers encode each
@@ -275,21 +275,12 @@ class TwoTower(tfrs.models.Model):
 
     def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
         """Returns the query of each user row, with the user's history in `data`."""
-        events = data.interactions
-        items, starts = events.histories()
         rows = np.asarray(user_rows, np.int32)
-        back = np.arange(self.max_history)[None, :]
-        position = starts[rows + 1][:, None] - 1 - back
-        inside = (position >= starts[rows][:, None]) & (rows >= 0)[:, None]
-        position = np.where(inside, position, 0)
-        padded = np.append(items, -1), np.append(events.strength(), 0)
-        history, weight = (
-            np.where(inside, column[position], fill) for column, fill in zip(padded, (-1, 0), strict=True)
-        )
+        history, weight = data.interactions.latest(rows, self.max_history)
         return {
             "user_id": tf.constant(rows),
-            "history": tf.constant(history, tf.int32),
-            "history_weight": tf.constant(weight, tf.float32),
+            "history": tf.constant(history),
+            "history_weight": tf.constant(weight),
         }
 
     def retrieve(self, query: dict, k: int = 10, exclude=None, include=None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -593,30 +584,6 @@ class TwoTower(tfrs.models.Model):
         if isinstance(self.optimizer, keras.optimizers.Optimizer):
             # Its state is read next, into variables that must be there.
             self.optimizer.build(self.trainable_variables)
-
-    def save_own_variables(self, store) -> None:
-        """Stores the model's own weights and the optimizer's state, which Keras leaves out of a legacy one."""
-        super().save_own_variables(store)
-        if isinstance(optimizer := self._legacy_optimizer(), keras.optimizers.legacy.Optimizer):
-            for number, value in enumerate(optimizer.get_weights()):
-                store[f"{_OPTIMIZER}{number}"] = value
-
-    def load_own_variables(self, store) -> None:
-        """Reads what `save_own_variables` stored."""
-        names = list(store.keys())
-        super().load_own_variables({name: store[name] for name in names if not name.startswith(_OPTIMIZER)})
-        values = [
-            store[f"{_OPTIMIZER}{n}"] for n in range(sum(name.startswith(_OPTIMIZER) for name in names))
-        ]
-        optimizer = self._legacy_optimizer()
-        # A single value is the number of steps: there was no step yet.
-        if len(values) > 1 and isinstance(optimizer, keras.optimizers.legacy.Optimizer):
-            optimizer._create_all_weights(self.trainable_variables)
-            optimizer.set_weights(values)
-
-    def _legacy_optimizer(self):
-        optimizer = getattr(self, "optimizer", None)
-        return getattr(optimizer, "inner_optimizer", optimizer)
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> TwoTower:

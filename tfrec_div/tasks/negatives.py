@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.draws import FIRST_REPLICA, counted_step
 from tfrec_div.tasks.replicas import gather_replicas
-
-_FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
 class Candidates(NamedTuple):
@@ -46,11 +45,6 @@ class Negatives(keras.layers.Layer):
     def prepare(self, num_users: int, num_items: int, dim: int) -> None:
         """Makes the state for a model of that many users and items, with item vectors of length `dim`."""
 
-    def _counter(self) -> tf.Variable:
-        return self.add_weight(
-            name="step", shape=(), dtype=tf.int64, initializer="zeros", trainable=False, aggregation=_FIRST
-        )
-
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "number": self.number}
@@ -86,7 +80,7 @@ class UniformNegatives(Negatives):
 
     def prepare(self, num_users: int, num_items: int, dim: int) -> None:
         """Makes the counter, and remembers the size of the catalogue."""
-        self.step = self._counter()
+        self.step = counted_step(self)
         self._num_items = num_items
 
     def rows(self) -> tf.Tensor:
@@ -128,7 +122,7 @@ class MemoryNegatives(Negatives):
 
     def prepare(self, num_users: int, num_items: int, dim: int) -> None:
         """Makes the empty places."""
-        common = {"trainable": False, "aggregation": _FIRST}
+        common = {"trainable": False, "aggregation": FIRST_REPLICA}
         empty = keras.initializers.Constant(-1)
         self.rows = self.add_weight(
             name="rows", shape=(self.number,), dtype=tf.int32, initializer=empty, **common
@@ -171,7 +165,7 @@ class MinedNegatives(Negatives):
 
     def prepare(self, num_users: int, num_items: int, dim: int) -> None:
         """Makes the counter, and the pools, empty."""
-        self.step = self._counter()
+        self.step = counted_step(self)
         pools = tf.Variable(tf.fill([num_users, self.pool], -1), trainable=False, name="mined")
         # Past Keras, which would save it: each epoch mines anew from what is saved already.
         self.__dict__["pools"] = pools

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.draws import counted_step, step_seed
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -33,21 +34,13 @@ class RepeatableDropout(keras.layers.Layer):
         self.rate = rate
         self.whole_rows = whole_rows
         self.seed = seed
-        self.step = self.add_weight(
-            name="step",
-            shape=(),
-            dtype=tf.int64,
-            initializer="zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self.step = counted_step(self)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Drops entries, or whole rows, of `inputs` [batch, ...] when `training` is true."""
         if not training or self.rate == 0:
             return inputs
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.stack([tf.cast(self.seed, tf.int64) + tf.cast(replica, tf.int64) * 7_919, self.step])
+        seed = step_seed(self.seed, self.step)
         self.step.assign_add(1)
         shape = tf.shape(inputs)
         if self.whole_rows:

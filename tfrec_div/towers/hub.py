@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 from packaging.version import parse
-from tqdm.auto import tqdm
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.towers.cache import Contents
+from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class HubTextEncoder(keras.Model):
+class HubTextEncoder(ContentEncoder):
     """Encode strings by a model of TF-Hub, frozen: `[batch]` → `[batch, dim]`.
 
     Models with and without a preprocessor are read: sentence encoders take strings, while a BERT takes what its
@@ -86,16 +86,7 @@ class HubTextEncoder(keras.Model):
         present = tf.strings.length(tf.strings.strip(texts)) > 0
         return tf.ensure_shape(tf.where(present[:, tf.newaxis], vectors, 0.0), [None, self.dim])
 
-    def build(self, input_shape: tuple) -> None:
-        """Do nothing: the weights are there, and Keras' own would try with numbers where strings belong."""
-
-    def compute_output_shape(self, input_shape: tuple) -> tf.TensorShape:
-        """Return `[batch, dim]`."""
-        return tf.TensorShape([input_shape[0], self.dim])
-
-    def encode(
-        self, texts: Contents, batch_size: int = 32, progress: bool | Callable[[int], object] = True
-    ) -> np.ndarray:
+    def encode(self, texts: Contents, batch_size: int = 32, progress: Progress = True) -> np.ndarray:
         """Encode many texts.
 
         Args:
@@ -106,15 +97,13 @@ class HubTextEncoder(keras.Model):
         Returns:
             Vectors float32 `[n, dim]`.
         """
-        vectors = np.zeros([len(texts), self.dim], np.float32)
-        with tqdm(total=len(texts), unit="text", desc="Encoding texts", disable=progress is not True) as bar:
-            advance = progress if callable(progress) else bar.update
-            for start in range(0, len(texts), batch_size):
-                stop = min(start + batch_size, len(texts))
-                batch = [texts[row] for row in range(start, stop)]
-                vectors[start:stop] = self._encode(tf.constant(batch, tf.string)).numpy()
-                advance(stop - start)
-        return vectors
+        return self._in_batches(
+            texts,
+            lambda batch, _: self._encode(tf.constant(batch, tf.string)).numpy(),
+            batch_size,
+            progress,
+            "text",
+        )
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of all that decides the vectors: the settings and every file of the SavedModels."""

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.towers.cache import ContentError, Contents
+from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 from tfrec_div.towers.pretrained import IMAGE_OPTIONS, PretrainedImage, find_image_weights
 
 BACKBONES = {
@@ -28,7 +28,7 @@ _PREPROCESS = {
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class ImageEncoder(keras.Model):
+class ImageEncoder(ContentEncoder):
     """Encode JPEG or PNG bytes by a ResNet50: `[batch]` → `[batch, dim]`.
 
     The vector is the global average of the last feature map (He et al. 2016). Decoding, resizing (bilinear
@@ -216,16 +216,7 @@ class ImageEncoder(keras.Model):
         for layer in self.network.layers[:first]:
             layer.trainable = False
 
-    def build(self, input_shape: tuple) -> None:
-        """Do nothing: the weights are there, and Keras' own would try with numbers where strings belong."""
-
-    def compute_output_shape(self, input_shape: tuple) -> tf.TensorShape:
-        """Return `[batch, dim]`."""
-        return tf.TensorShape([input_shape[0], self.dim])
-
-    def encode(
-        self, images: Contents, batch_size: int = 32, progress: bool | Callable[[int], object] = True
-    ) -> np.ndarray:
+    def encode(self, images: Contents, batch_size: int = 32, progress: Progress = True) -> np.ndarray:
         """Encode many pictures; each is asked for when its batch comes, so `images` may read them from disk.
 
         Args:
@@ -240,20 +231,13 @@ class ImageEncoder(keras.Model):
         Raises:
             ContentError: A picture does not decode; the message tells which.
         """
-        vectors = np.zeros([len(images), self.dim], np.float32)
-        with tqdm(
-            total=len(images), unit="image", desc="Encoding images", disable=progress is not True
-        ) as bar:
-            advance = progress if callable(progress) else bar.update
-            for start in range(0, len(images), batch_size):
-                stop = min(start + batch_size, len(images))
-                batch = [images[row] for row in range(start, stop)]
-                rows = [row for row, image in enumerate(batch) if image]
-                if rows:
-                    vectors[start + np.array(rows)] = self._encode_batch(
-                        [batch[row] for row in rows], start, rows
-                    )
-                advance(stop - start)
+        return self._in_batches(images, self._encode_present, batch_size, progress, "image")
+
+    def _encode_present(self, batch: list[bytes], start: int) -> np.ndarray:
+        vectors = np.zeros([len(batch), self.dim], np.float32)
+        rows = [row for row, image in enumerate(batch) if image]
+        if rows:
+            vectors[rows] = self._encode_batch([batch[row] for row in rows], start, rows)
         return vectors
 
     def fingerprint(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.draws import counted_step
 from tfrec_div.towers.encoders import VectorEncoder
 
 _BATCH = 32
@@ -38,14 +39,7 @@ class ModelEncoder(keras.layers.Layer):
         self.model = model
         self.dim = dim
         self.project = VectorEncoder(model.dim, dim, name="project")
-        self.step = self.add_weight(
-            name="step",
-            shape=(),
-            dtype=tf.int64,
-            initializer="zeros",
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self.step = counted_step(self)
 
     def adapt(self, rows: np.ndarray, sample: int = 512) -> None:
         """Learns the mean and the scale of the model's vectors from some of the rows [n, ...]."""

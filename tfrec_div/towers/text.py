@@ -14,7 +14,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.draws import step_seed
 from tfrec_div.towers.cache import Contents
+from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 from tfrec_div.towers.pretrained import TEXT_OPTIONS, PretrainedText, find_text_model
 from tfrec_div.towers.tokenizer import WordpieceTokenizer
 
@@ -22,7 +24,7 @@ POOLINGS = ("mean", "cls", "attention")
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class TextEncoder(keras.Model):
+class TextEncoder(ContentEncoder):
     """Encode strings by a BERT with its tokenizer in the graph: `[batch]` → `[batch, dim]`.
 
     The model is that of Devlin et al. (2019). The constructor and `from_config` make random weights, which
@@ -253,16 +255,7 @@ class TextEncoder(keras.Model):
             for layer in (self.bert.embeddings, *layers[: len(layers) - self.trainable_layers]):
                 layer.trainable = False
 
-    def build(self, input_shape: tuple) -> None:
-        """Do nothing: the weights are there, and Keras' own would try with numbers where strings belong."""
-
-    def compute_output_shape(self, input_shape: tuple) -> tf.TensorShape:
-        """Return `[batch, dim]`."""
-        return tf.TensorShape([input_shape[0], self.dim])
-
-    def encode(
-        self, texts: Contents, batch_size: int = 32, progress: bool | Callable[[int], object] = True
-    ) -> np.ndarray:
+    def encode(self, texts: Contents, batch_size: int = 32, progress: Progress = True) -> np.ndarray:
         """Encode many texts: equal ones once, those of like length together.
 
         Args:
@@ -361,9 +354,7 @@ class _Dropout(keras.layers.Layer):
             return inputs
         if self._draws.step is None:
             return tf.nn.dropout(inputs, self._rate)
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        number = tf.cast(replica, tf.int64) * 7_919 + self._number
-        seed = tf.stack([number, tf.cast(self._draws.step, tf.int64)])
+        seed = step_seed(self._number, self._draws.step)
         return tf.nn.experimental.stateless_dropout(inputs, self._rate, seed)
 
 
