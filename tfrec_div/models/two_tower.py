@@ -14,12 +14,9 @@ from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
-from tfrec_div.models.optimizer_state import SavesOptimizerState
-from tfrec_div.optimizers import FallingRate, LazyAdam
+from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.precision import check_precision, precision_scope
-from tfrec_div.tasks.masking import mask_rows
 from tfrec_div.tasks.negatives import MinedNegatives, Negatives, ShownNegatives
-from tfrec_div.tasks.replicas import num_replicas, sum_replicas
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
 from tfrec_div.towers.dropout import RepeatableDropout
@@ -41,13 +38,12 @@ from tfrec_div.towers.texts import text_fields as _text_fields
 
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
-LEARNING_RATE = 3e-3
-# Share of the learning rate for the weights of a text or image model that is trained, and items it reads at once.
-MODEL_RATE, MODEL_BATCH = 0.01, 64
+# Items that a text or image model which is trained reads at once.
+MODEL_BATCH = 64
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class TwoTower(SavesOptimizerState):
+class TwoTower(RetrievalModel):
     """Retrieval by two towers: what a user did and is on one side, what an item is on the other.
 
     An ordinary Keras model on batches of integer rows (`Dataset.batches`). Frozen text and image towers encode each
@@ -204,9 +200,7 @@ class TwoTower(SavesOptimizerState):
         # The bias is one more entry of an item's vector, and a one in the query: the index knows products only.
         self.index = BruteForce(embedding_dim + 1, schema.num_items, dtype="float32")
         self.sampling = NegativeSampling(negatives, schema.num_users, schema.num_items, embedding_dim + 1)
-        self._loss = keras.metrics.Mean(name="loss")
-        self._ranks = [keras.metrics.Mean(name=name) for name in ("recall_at_10", "ndcg_at_10", "mrr")]
-        self._default_optimizer = False
+        self._add_metrics()
         self({"user_id": tf.zeros([1], tf.int32), "item_id": tf.zeros([1], tf.int32), **_no_history(1)})
 
     # ------------------------------------------------------------------ vectors and scores
@@ -222,10 +216,6 @@ class TwoTower(SavesOptimizerState):
         items, position = self._items_of(inputs, training)
         queries = self._queries(inputs, items, position, training)
         return tf.reduce_sum(queries * tf.gather(items, position(inputs["item_id"])), axis=-1)
-
-    def build(self, input_shape=None) -> None:
-        """Does nothing: the constructor has made all weights, and Keras' own would try with floats for rows."""
-        self.built = True
 
     def item_vectors(self, batch_size: int = 4096) -> tf.Tensor:
         """Encodes the whole catalogue once, float [num_items, embedding_dim + 1]; the last entry is the bias."""
@@ -272,31 +262,6 @@ class TwoTower(SavesOptimizerState):
             query: `user_id`, `history`, `history_weight` as for a call of the model.
         """
         return self._queries(query, self.index.vectors, lambda rows: rows)
-
-    def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
-        """Returns the query of each user row, with the user's history in `data`."""
-        rows = np.asarray(user_rows, np.int32)
-        history, weight = data.interactions.latest(rows, self.max_history)
-        return {
-            "user_id": tf.constant(rows),
-            "history": tf.constant(history),
-            "history_weight": tf.constant(weight),
-        }
-
-    def retrieve(self, query: dict, k: int = 10, exclude=None, include=None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the best rows int32 [batch, k] and their scores, from the index.
-
-        Args:
-            query: As for `query_vectors`.
-            k: Rows a query.
-            exclude: Integer [batch, n], rows to leave out, padded with -1.
-            include: Boolean [items] or [batch, items], the only rows allowed.
-        """
-        return self.index(self.query_vectors(query), k=k, exclude=exclude, include=include)
-
-    def refresh_index(self) -> None:
-        """Encodes the catalogue with the towers as they are now."""
-        self.index.update(self.item_vectors())
 
     def _encode_items(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         features, bias = self.item_table(rows), tf.gather(self.item_bias, rows)
@@ -404,70 +369,20 @@ class TwoTower(SavesOptimizerState):
         """Whether the model has seen training data."""
         return bool(tf.reduce_any(self.item_probability > 0))
 
-    def compile(self, optimizer=None, **kwargs) -> None:
-        """Configures training; without an optimizer `LazyAdam` with a rate that falls to zero over `fit`."""
-        self._default_optimizer = optimizer is None
-        if optimizer is None:
-            with self.distribute_strategy.scope():
-                self._rate = FallingRate(LEARNING_RATE)
-                # Weights that were trained for long before are changed with care.
-                models = [e for e in (self.text_encoder, self.image_encoder) if e is not None]
-                rates = {weight.name: MODEL_RATE for model in models for weight in model.trainable_weights}
-                optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99, rates=rates)
-        super().compile(optimizer=optimizer, **kwargs)
+    def _careful_weights(self) -> list[tf.Variable]:
+        models = [e for e in (self.text_encoder, self.image_encoder) if e is not None]
+        return [weight for model in models for weight in model.trainable_weights]
 
-    def fit(self, x=None, *args, epochs: int = 1, initial_epoch: int = 0, **kwargs):
-        """Trains as any Keras model; `x` may be `Dataset.batches(...)`, and so may `validation_data`.
-
-        Args:
-            x: `Batches`, or a `tf.data.Dataset` of such dictionaries (then call `adapt` before).
-            *args: As for `keras.Model.fit`.
-            epochs: Number of the last epoch.
-            initial_epoch: Epochs already trained; the batches are those that would have come next.
-            **kwargs: As for `keras.Model.fit`.
-        """
-        if isinstance(x, Batches):
-            if not self.adapted:
-                self.adapt(x.dataset)
-            steps, data = len(x), x.dataset
-            x = self._with_negatives(x).as_dataset(initial_epoch, epochs - initial_epoch)
-            if self.sampling.of(MinedNegatives):
-                mining = keras.callbacks.LambdaCallback(
-                    on_epoch_begin=lambda epoch, logs: self.sampling.mine(self, data)
-                )
-                kwargs["callbacks"] = [mining, *(kwargs.get("callbacks") or ())]
-            kwargs["steps_per_epoch"] = steps
-            if self._default_optimizer:
-                start = int(self.optimizer.iterations.numpy()) - steps * initial_epoch
-                self._rate.restart(steps * epochs, start)
-        elif not self.adapted:
-            raise ValueError(
-                "x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first"
-            )
-        if self.trains_models:
-            refresh = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.refresh_index())
-            kwargs["callbacks"] = [refresh, *(kwargs.get("callbacks") or ())]
-        history = super().fit(x, *args, epochs=epochs, initial_epoch=initial_epoch, **kwargs)
-        self.refresh_index()
-        return history
-
-    def _with_negatives(self, batches: Batches) -> Batches:
-        """Returns batches that bring what the negatives need."""
-        shown = self.sampling.of(ShownNegatives)
-        return batches if shown is None else replace(batches, negatives=shown.number)
-
-    def evaluate(self, x=None, *args, **kwargs):
-        """Evaluates as any Keras model, by exact ranks over all items; the catalogue is encoded once.
-
-        Args:
-            x: `Batches` with a context, or a `tf.data.Dataset` of such dictionaries.
-            *args: As for `keras.Model.evaluate`.
-            **kwargs: As for `keras.Model.evaluate`.
-        """
-        self.refresh_index()
-        if isinstance(x, Batches):
-            x = x.as_dataset(epochs=1)
-        return super().evaluate(x, *args, **kwargs)
+    def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
+        shown, data = self.sampling.of(ShownNegatives), batches.dataset
+        if shown is not None:
+            batches = replace(batches, negatives=shown.number)
+        if not self.sampling.of(MinedNegatives):
+            return batches, []
+        mine = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: self.sampling.mine(self, data)
+        )
+        return batches, [mine]
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""
@@ -511,52 +426,6 @@ class TwoTower(SavesOptimizerState):
         bias = tf.where(met, items[:, -1], -1e9)
         return tf.concat([items[:, :-1], bias[:, tf.newaxis]], axis=1)
 
-    def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Takes one step; the reported loss is the mean over the epoch's examples."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            total = loss + tf.add_n(self.losses) / num_replicas() if self.losses else loss
-            # Small gradients are zero in float16, unless the loss is scaled up; `compile` has seen to it.
-            scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if self._scales_loss:
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._report_loss(total, inputs)
-        return {"loss": self._loss.result()}
-
-    @property
-    def _scales_loss(self) -> bool:
-        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
-
-    def _report_loss(self, share: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
-        rows = tf.cast(tf.shape(inputs["item_id"])[0], tf.float32)
-        # The metric adds up value times rows over the replicas, and the shares add up to the mean of all rows.
-        self._loss.update_state(share * sum_replicas(rows) / tf.maximum(rows, 1.0), sample_weight=rows)
-
-    def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Ranks the target of each row among all items, by counting those with at least its score."""
-        self._report_loss(self.compute_loss(inputs, training=False), inputs)
-        scores = self.index.scores(self.query_vectors(inputs))
-        target = tf.gather(scores, inputs["item_id"], axis=1, batch_dims=1)
-        # What the user knows already is out of the running, and so is the target itself.
-        others = tf.concat(
-            [inputs.get("exclude", inputs["history"]), inputs["item_id"][:, tf.newaxis]], axis=1
-        )
-        ahead = mask_rows(scores, others) >= target[:, tf.newaxis]
-        rank = 1.0 + tf.reduce_sum(tf.cast(ahead, tf.float32), axis=1)
-        top = tf.cast(rank <= 10, tf.float32)
-        values = (top, top * np.log(2.0) / tf.math.log(1.0 + rank), 1.0 / rank)
-        for metric, value in zip(self._ranks, values, strict=True):
-            metric.update_state(value)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    @property
-    def metrics(self) -> list:
-        """The loss and the rank metrics, reset at each epoch."""
-        return [self._loss, *self._ranks]
-
     # ------------------------------------------------------------------ configuration
 
     def get_config(self) -> dict:
@@ -572,19 +441,6 @@ class TwoTower(SavesOptimizerState):
             "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
         }
 
-    def get_compile_config(self) -> dict:
-        """Returns the optimizer that `compile` was given; None stands for the default one."""
-        given = None if self._default_optimizer else keras.optimizers.serialize(self.optimizer)
-        return {"optimizer": given}
-
-    def compile_from_config(self, config: dict) -> None:
-        """Compiles as `get_compile_config` says."""
-        given = config["optimizer"]
-        self.compile(given and keras.optimizers.deserialize(given, use_legacy_optimizer=True))
-        if isinstance(self.optimizer, keras.optimizers.Optimizer):
-            # Its state is read next, into variables that must be there.
-            self.optimizer.build(self.trainable_variables)
-
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> TwoTower:
         """Makes a model of what `get_config` returned; weights come by `load_weights`."""
@@ -598,12 +454,6 @@ class TwoTower(SavesOptimizerState):
         if not isinstance(fusion, str):
             fusion = keras.layers.deserialize(fusion, custom_objects)
         return cls(**{**config, "schema": schema, **encoders, "negatives": negatives, "fusion": fusion})
-
-    def recommender(self, data: Dataset, **kwargs):
-        """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""
-        from tfrec_div.recommender import Recommender
-
-        return Recommender(self, data, **kwargs)
 
 
 def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:

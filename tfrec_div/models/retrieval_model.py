@@ -1,0 +1,242 @@
+"""What any retrieval model does that is trained on batches of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.data.batches import Batches
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.schema import Schema
+from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.optimizer_state import SavesOptimizerState
+from tfrec_div.optimizers import FallingRate, LazyAdam
+from tfrec_div.tasks.masking import mask_rows
+from tfrec_div.tasks.replicas import num_replicas, sum_replicas
+
+LEARNING_RATE = 3e-3
+# Share of the learning rate for the weights of a text or image model that is trained.
+MODEL_RATE = 0.01
+
+
+class RetrievalModel(SavesOptimizerState):
+    """Base of the models that score all items for a query by products with the vectors of an index.
+
+    An ordinary Keras model on batches of integer rows (`Dataset.batches`): `fit` prepares the model by the first
+    batches, the default optimizer is `LazyAdam`, losses are means over all examples of an epoch, and `evaluate` goes
+    by exact ranks over all items.
+
+    A subclass has `schema`, `max_history` and `index`, makes its weights in the constructor, which ends with
+    `_add_metrics()`, and implements `adapt`, `adapted`, `compute_loss`, `item_vectors` and `query_vectors`.
+    """
+
+    schema: Schema
+    max_history: int
+    index: BruteForce
+
+    def _add_metrics(self) -> None:
+        """Adds what the steps report; last, so that the order of the weights is that of the model's parts."""
+        self._loss = keras.metrics.Mean(name="loss")
+        self._ranks = [keras.metrics.Mean(name=name) for name in ("recall_at_10", "ndcg_at_10", "mrr")]
+        self._default_optimizer = False
+
+    def build(self, input_shape=None) -> None:
+        """Does nothing: the constructor has made all weights, and Keras' own would try with floats for rows."""
+        self.built = True
+
+    # ------------------------------------------------------------------ what a subclass implements
+
+    def adapt(self, data: Dataset, cache_dir: str | Path | None = None, progress: bool = True) -> None:
+        """Reads what training needs besides the batches.
+
+        Args:
+            data: Training data, whose schema is the model's.
+            cache_dir: Where what is computed once is kept.
+            progress: Whether to show progress bars.
+        """
+        raise NotImplementedError
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the model has seen training data."""
+        raise NotImplementedError
+
+    @property
+    def trains_models(self) -> bool:
+        """Whether training changes a text or image model; then the index is refreshed before each epoch."""
+        return False
+
+    def item_vectors(self) -> tf.Tensor:
+        """Encodes the whole catalogue, float [num_items, dim of the index]."""
+        raise NotImplementedError
+
+    def query_vectors(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Encodes queries, float [batch, dim of the index]."""
+        raise NotImplementedError
+
+    def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""
+        raise NotImplementedError
+
+    def _careful_weights(self) -> Sequence[tf.Variable]:
+        """Returns the weights that were trained for long before, which the default optimizer changes with care."""
+        return ()
+
+    def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
+        """Returns the batches as training wants them, and what is to be called in training."""
+        return batches, []
+
+    # ------------------------------------------------------------------ queries
+
+    def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
+        """Returns the query of each user row, with the user's history in `data`."""
+        rows = np.asarray(user_rows, np.int32)
+        history, weight = data.interactions.latest(rows, self.max_history)
+        return {
+            "user_id": tf.constant(rows),
+            "history": tf.constant(history),
+            "history_weight": tf.constant(weight),
+        }
+
+    def retrieve(self, query: dict, k: int = 10, exclude=None, include=None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the best rows int32 [batch, k] and their scores, from the index.
+
+        Args:
+            query: As for `query_vectors`.
+            k: Rows a query.
+            exclude: Integer [batch, n], rows to leave out, padded with -1.
+            include: Boolean [items] or [batch, items], the only rows allowed.
+        """
+        return self.index(self.query_vectors(query), k=k, exclude=exclude, include=include)
+
+    def refresh_index(self) -> None:
+        """Encodes the catalogue with the towers as they are now."""
+        self.index.update(self.item_vectors())
+
+    def recommender(self, data: Dataset, **kwargs):
+        """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""
+        from tfrec_div.recommender import Recommender
+
+        return Recommender(self, data, **kwargs)
+
+    # ------------------------------------------------------------------ training
+
+    def compile(self, optimizer=None, **kwargs) -> None:
+        """Configures training; without an optimizer `LazyAdam` with a rate that falls to zero over `fit`."""
+        self._default_optimizer = optimizer is None
+        if optimizer is None:
+            with self.distribute_strategy.scope():
+                self._rate = FallingRate(LEARNING_RATE)
+                rates = {weight.name: MODEL_RATE for weight in self._careful_weights()}
+                optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99, rates=rates)
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def fit(self, x=None, *args, epochs: int = 1, initial_epoch: int = 0, **kwargs):
+        """Trains as any Keras model; `x` may be `Dataset.batches(...)`, and so may `validation_data`.
+
+        Args:
+            x: `Batches`, or a `tf.data.Dataset` of such dictionaries (then call `adapt` before).
+            *args: As for `keras.Model.fit`.
+            epochs: Number of the last epoch.
+            initial_epoch: Epochs already trained; the batches are those that would have come next.
+            **kwargs: As for `keras.Model.fit`.
+        """
+        if isinstance(x, Batches):
+            if not self.adapted:
+                self.adapt(x.dataset)
+            steps = len(x)
+            x, callbacks = self._for_fit(x)
+            x = x.as_dataset(initial_epoch, epochs - initial_epoch)
+            if callbacks:
+                kwargs["callbacks"] = [*callbacks, *(kwargs.get("callbacks") or ())]
+            kwargs["steps_per_epoch"] = steps
+            if self._default_optimizer:
+                start = int(self.optimizer.iterations.numpy()) - steps * initial_epoch
+                self._rate.restart(steps * epochs, start)
+        elif not self.adapted:
+            raise ValueError(
+                "x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first"
+            )
+        if self.trains_models:
+            refresh = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.refresh_index())
+            kwargs["callbacks"] = [refresh, *(kwargs.get("callbacks") or ())]
+        history = super().fit(x, *args, epochs=epochs, initial_epoch=initial_epoch, **kwargs)
+        self.refresh_index()
+        return history
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Evaluates as any Keras model, by exact ranks over all items; the catalogue is encoded once.
+
+        Args:
+            x: `Batches` with a context, or a `tf.data.Dataset` of such dictionaries.
+            *args: As for `keras.Model.evaluate`.
+            **kwargs: As for `keras.Model.evaluate`.
+        """
+        self.refresh_index()
+        if isinstance(x, Batches):
+            x = x.as_dataset(epochs=1)
+        return super().evaluate(x, *args, **kwargs)
+
+    def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Takes one step; the reported loss is the mean over the epoch's examples."""
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            total = loss + tf.add_n(self.losses) / num_replicas() if self.losses else loss
+            # Small gradients are zero in float16, unless the loss is scaled up; `compile` has seen to it.
+            scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if self._scales_loss:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self._report_loss(total, inputs)
+        return {"loss": self._loss.result()}
+
+    @property
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+    def _report_loss(self, share: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
+        rows = tf.cast(tf.shape(inputs["item_id"])[0], tf.float32)
+        # The metric adds up value times rows over the replicas, and the shares add up to the mean of all rows.
+        self._loss.update_state(share * sum_replicas(rows) / tf.maximum(rows, 1.0), sample_weight=rows)
+
+    def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Ranks the target of each row among all items, by counting those with at least its score."""
+        self._report_loss(self.compute_loss(inputs, training=False), inputs)
+        scores = self.index.scores(self.query_vectors(inputs))
+        target = tf.gather(scores, inputs["item_id"], axis=1, batch_dims=1)
+        # What the user knows already is out of the running, and so is the target itself.
+        others = tf.concat(
+            [inputs.get("exclude", inputs["history"]), inputs["item_id"][:, tf.newaxis]], axis=1
+        )
+        ahead = mask_rows(scores, others) >= target[:, tf.newaxis]
+        rank = 1.0 + tf.reduce_sum(tf.cast(ahead, tf.float32), axis=1)
+        top = tf.cast(rank <= 10, tf.float32)
+        values = (top, top * np.log(2.0) / tf.math.log(1.0 + rank), 1.0 / rank)
+        for metric, value in zip(self._ranks, values, strict=True):
+            metric.update_state(value)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def metrics(self) -> list:
+        """The loss and the rank metrics, reset at each epoch."""
+        return [self._loss, *self._ranks]
+
+    # ------------------------------------------------------------------ configuration
+
+    def get_compile_config(self) -> dict:
+        """Returns the optimizer that `compile` was given; None stands for the default one."""
+        given = None if self._default_optimizer else keras.optimizers.serialize(self.optimizer)
+        return {"optimizer": given}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compiles as `get_compile_config` says."""
+        given = config["optimizer"]
+        self.compile(given and keras.optimizers.deserialize(given, use_legacy_optimizer=True))
+        if isinstance(self.optimizer, keras.optimizers.Optimizer):
+            # Its state is read next, into variables that must be there.
+            self.optimizer.build(self.trainable_variables)
