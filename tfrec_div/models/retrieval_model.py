@@ -65,8 +65,8 @@ class RetrievalModel(SavesOptimizerState):
         raise NotImplementedError
 
     @property
-    def trains_models(self) -> bool:
-        """Whether training changes a text or image model; then the index is refreshed before each epoch."""
+    def costly_items(self) -> bool:
+        """Whether a step takes vectors of items from the index, which is then refreshed before each epoch."""
         return False
 
     def item_vectors(self) -> tf.Tensor:
@@ -160,7 +160,7 @@ class RetrievalModel(SavesOptimizerState):
             raise ValueError(
                 "x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first"
             )
-        if self.trains_models:
+        if self.costly_items:
             refresh = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.refresh_index())
             kwargs["callbacks"] = [refresh, *(kwargs.get("callbacks") or ())]
         history = super().fit(x, *args, epochs=epochs, initial_epoch=initial_epoch, **kwargs)

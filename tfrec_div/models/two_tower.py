@@ -21,9 +21,11 @@ from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
 from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.feature_table import FeatureTable
+from tfrec_div.towers.fusion import uses_sequences
 from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.item_tower import TITLE, build_item_tower, encode_items, is_trained, item_spec
 from tfrec_div.towers.model_encoder import ModelEncoder
+from tfrec_div.towers.parts import gives_parts, parts_name
 from tfrec_div.towers.query_tower import (
     TITLE_PIECES,
     TITLES,
@@ -38,7 +40,7 @@ from tfrec_div.towers.texts import text_fields as _text_fields
 
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
-# Items that a text or image model which is trained reads at once.
+# Costly items that are encoded at once.
 MODEL_BATCH = 64
 
 
@@ -59,7 +61,7 @@ class TwoTower(RetrievalModel):
         image: Image tower: "resnet50" (ImageNet weights, frozen), an `ImageEncoder`, or None.
         embedding_dim: Length of the vectors.
         loss: "full" (softmax over the catalogue), "in_batch" (over the batch's items, with logQ correction), or
-            "auto": full up to 10,000 items, unless `negatives` are given or a text or image model is trained.
+            "auto": full up to 10,000 items, unless `negatives` are given or items are costly (see `costly_items`).
         negatives: What a target is told from besides the items of the batch: any of `UniformNegatives`,
             `MemoryNegatives`, `MinedNegatives` and `ShownNegatives`; with the loss "in_batch".
         normalize: Whether vectors have length 1; then there is no item bias and `temperature` should be about 0.1.
@@ -75,7 +77,8 @@ class TwoTower(RetrievalModel):
         max_history: Latest items of a history that are used.
         half_lives: Of the history's pools, see `HistoryEncoder`.
         fusion: How the item tower makes one vector of an item's features: a name of `towers.fusion.FUSIONS`
-            ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer.
+            ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer. "cross_modal" reads
+            the tokens of the texts and the regions of the pictures; see docs/fusion.md for the memory it takes.
         modality_dropout: Share of an item's features that training takes for missing, see `Tower`.
         precision: Keras' policy of the towers: "float32", "mixed_bfloat16" or "mixed_float16"; None is the global
             one. Vectors leave the towers as float32, and so do all scores and losses.
@@ -156,7 +159,10 @@ class TwoTower(RetrievalModel):
         self.max_history = max_history
         self.embedding_dim = embedding_dim
         self.normalize = normalize
-        spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles)
+        self.reads_sequences = uses_sequences(fusion) and any(
+            gives_parts(encoder) for encoder in (self.text_encoder, self.image_encoder)
+        )
+        spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles, self.reads_sequences)
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
         users = user_spec(schema, self.text_encoder, user_text)
         self.user_table = FeatureTable(schema.num_users, users, name="users")
@@ -193,8 +199,7 @@ class TwoTower(RetrievalModel):
         self.item_probability = self.add_weight(
             name="item_probability", trainable=False, dtype="float32", **per_item
         )
-        # A model that is trained reads the items of a batch only; the whole catalogue at each step is too much.
-        small = schema.num_items <= FULL_SOFTMAX_LIMIT and not self.trains_models
+        small = schema.num_items <= FULL_SOFTMAX_LIMIT and not self.costly_items
         full = loss == "full" or (loss == "auto" and small and not negatives)
         self.task = FullSoftmax(temperature) if full else InBatchSoftmax(temperature)
         # The bias is one more entry of an item's vector, and a one in the query: the index knows products only.
@@ -221,7 +226,7 @@ class TwoTower(RetrievalModel):
         """Encodes the whole catalogue once, float [num_items, embedding_dim + 1]; the last entry is the bias."""
         rows = tf.range(self.schema.num_items)
         encode = self._encode_items
-        if self.trains_models:
+        if self.costly_items:
             encode, batch_size = self._encode_items_in_graph, min(batch_size, MODEL_BATCH)
         parts = [encode(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
         return tf.concat(parts, axis=0)
@@ -240,6 +245,15 @@ class TwoTower(RetrievalModel):
     def trains_models(self) -> bool:
         """Whether training changes a text or image model."""
         return is_trained(self.text_encoder) or is_trained(self.image_encoder)
+
+    @property
+    def costly_items(self) -> bool:
+        """Whether the whole catalogue is too much for a step: a model is trained, or tokens and regions are read.
+
+        Then the loss is over the items of the batch unless asked otherwise, and histories are made of the vectors of
+        the last refresh of the index, before the epoch.
+        """
+        return self.trains_models or self.reads_sequences
 
     def fusion_weights(self, item_rows: Iterable[int]) -> tuple[tuple[str, ...], np.ndarray]:
         """Tells what each feature of an item counts for in its vector.
@@ -284,7 +298,7 @@ class TwoTower(RetrievalModel):
         if isinstance(self.task, FullSoftmax):
             return self._encode_items(tf.range(self.schema.num_items), training), lambda rows: rows
         wanted = [inputs["item_id"], *more]
-        if self.reads_history and not self.trains_models:
+        if self.reads_history and not self.costly_items:
             wanted.append(inputs["history"])
         flat = tf.concat([tf.reshape(tf.maximum(rows, 0), [-1]) for rows in wanted], axis=0)
         rows = tf.unique(flat).y
@@ -301,7 +315,7 @@ class TwoTower(RetrievalModel):
         if self.reads_history:
             history = inputs["history"]
             known = tf.maximum(history, 0)
-            if self.trains_models and not isinstance(self.task, FullSoftmax):
+            if self.costly_items and not isinstance(self.task, FullSoftmax):
                 # A history holds many more items than a batch has targets: theirs are the vectors of the last
                 # refresh, before the epoch.
                 vectors = tf.stop_gradient(tf.gather(self.index.vectors, known)[..., : self.embedding_dim])
@@ -346,6 +360,7 @@ class TwoTower(RetrievalModel):
             progress=progress,
             texts=item_texts(data, self.text_fields) if self.text_fields else None,
             titles=self._titles,
+            parts=self.reads_sequences,
         )
         self.item_table.fill(features)
         users = encode_users(data, self.text_encoder, self.user_text, cache_dir, progress)
@@ -358,7 +373,8 @@ class TwoTower(RetrievalModel):
             self.query_tower.encoders["text"].adapt(self._history_titles(histories).numpy())
         for name in ("text", "image"):
             if name in self.item_tower.encoders:
-                self.item_tower.encoders[name].adapt(features[name][counts > 0])
+                read = [features[n][counts > 0] for n in (name, parts_name(name)) if n in features]
+                self.item_tower.encoders[name].adapt(*read)
         smoothed = (counts + 1.0) / (counts.sum() + len(counts))
         self.item_probability.assign(smoothed)
         if not self.normalize:

@@ -41,7 +41,11 @@ class ServingModule(tf.Module):
             name: _CentredContent(retriever.content(name)) for name in TOWERS if encoders[name] is not None
         }
         raw = RawItemFeatures(
-            recommender.schema, encoders["text"], encoders["image"], retriever.text_fields or None
+            recommender.schema,
+            encoders["text"],
+            encoders["image"],
+            retriever.text_fields or None,
+            parts=retriever.reads_sequences,
         )
         self._tables = raw.tables
         # The Keras objects stay out of the module's sight: their variables are all that the functions need, and

@@ -27,6 +27,10 @@ _PREPROCESS = {
 }
 
 
+# A picture's regions that a fusion of tokens with regions reads: this many in a row and in a column.
+MAX_GRID = 7
+
+
 @keras.utils.register_keras_serializable(package="tfrec_div")
 class ImageEncoder(ContentEncoder):
     """Encode JPEG or PNG bytes by a ResNet50: `[batch]` → `[batch, dim]`.
@@ -172,13 +176,56 @@ class ImageEncoder(ContentEncoder):
             Vectors float32 `[batch, dim]`; a missing picture has the zero vector.
         """
         training = bool(training) and self.trainable
+        return self._where(
+            self.present(rows), rows, lambda there: self._vectors(self._augmented(there, training), training)
+        )
 
-        def vectors(there: tf.Tensor) -> tf.Tensor:
-            if self.augment is not None:
-                there = self.augment(there, training=training)
-            return self._vectors(tf.cast(there, tf.float32), training)
+    @property
+    def max_parts(self) -> int:
+        """Regions of a picture that `encode_parts` gives: the last feature map's, at most 7 by 7."""
+        return min(self._side, MAX_GRID) ** 2
 
-        return self._where(self.present(rows), rows, vectors)
+    def encode_parts(
+        self, rows: tf.Tensor, training: bool | None = None, step: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encode what `to_rows` made, and its regions, in one pass.
+
+        Args:
+            rows: As for `encode_rows`.
+            training: As for `encode_rows`.
+            step: As for `encode_rows`.
+
+        Returns:
+            Vectors float32 `[batch, dim]`, and the regions float32 `[batch, max_parts, dim]`, row by row, each of
+            length 1; zeros for a missing picture. A larger feature map is averaged down to 7 by 7.
+        """
+        training = bool(training) and self.trainable
+        side, grid = self._side, min(self._side, MAX_GRID)
+
+        def maps(there: tf.Tensor) -> tf.Tensor:
+            return self._run_network(self._maps, self._augmented(there, training), training)
+
+        found = self._where(self.present(rows), rows, maps, (side, side, self.dim))
+        regions = tf.image.resize(found, [grid, grid], method="area") if grid < side else found
+        regions = tf.reshape(regions, [-1, grid * grid, self.dim])
+        # Activations of random weights are small: only what is zero shall stay zero.
+        regions = tf.math.l2_normalize(regions, axis=2, epsilon=1e-24)
+        return tf.reduce_mean(found, axis=[1, 2]), regions
+
+    def _augmented(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
+        rows = rows if self.augment is None else self.augment(rows, training=training)
+        return tf.cast(rows, tf.float32)
+
+    # A function, so that Keras does not find the network's layers twice when it saves.
+    @functools.cached_property
+    def _maps(self) -> Callable[..., tf.Tensor]:
+        """The network without its last layer, the average over the last feature map."""
+        maps = keras.Model(self.network.inputs, self.network.layers[-2].output)
+        return lambda pixels, training: maps(pixels, training=training)
+
+    @property
+    def _side(self) -> int:
+        return self.network.layers[-2].output_shape[1]
 
     def _where(self, mask: tf.Tensor, inputs: tf.Tensor, function, shape: tuple[int, ...] = ()) -> tf.Tensor:
         """Applies a function where the mask is true; zeros elsewhere."""
@@ -193,11 +240,14 @@ class ImageEncoder(ContentEncoder):
         return tf.map_fn(self._decode, images, fn_output_signature=spec)
 
     def _vectors(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
+        return self._run_network(self.network, pixels, training)
+
+    def _run_network(self, network: Callable[..., tf.Tensor], pixels: tf.Tensor, training: bool) -> tf.Tensor:
         # Convolutions fail on an empty batch: a grey picture stands in for one.
         count = tf.shape(pixels)[0]
         blank = tf.fill([tf.cast(count == 0, tf.int32), self.size, self.size, 3], 128.0)
         pixels = tf.concat([pixels, blank], axis=0)
-        vectors = self.network(_PREPROCESS[self.backbone](pixels), training=training)
+        vectors = network(_PREPROCESS[self.backbone](pixels), training=training)
         return tf.cast(vectors, tf.float32)[:count]
 
     def _freeze(self) -> None:

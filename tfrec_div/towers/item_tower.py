@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from tfrec_div.data.features import MAX_VALUES, Category, Number, Timestamp
 from tfrec_div.data.schema import Schema
 from tfrec_div.towers.cache import Contents, encode_cached
 from tfrec_div.towers.encoders import CodeEncoder, NumberEncoder, VectorEncoder
-from tfrec_div.towers.fusion import fusion_layer
+from tfrec_div.towers.fusion import fusion_layer, uses_sequences
 from tfrec_div.towers.model_encoder import ModelEncoder
+from tfrec_div.towers.parts import PartsEncoder, all_parts, gives_parts, parts_name, parts_spec
 from tfrec_div.towers.tower import Tower
 
 # The pieces of each item's title, for queries that read the titles of a history.
@@ -38,17 +40,21 @@ def encode_contents(encoder, contents: Contents, cache_dir=None, progress: bool 
     return encode_cached(encoder, contents, cache_dir=cache_dir, progress=progress)
 
 
-def content_encoder(encoder, dim: int, name: str) -> keras.layers.Layer:
-    """Returns the layer of a tower that reads what `encode_contents` made."""
-    return (
-        ModelEncoder(encoder, dim, name=name)
-        if is_trained(encoder)
-        else VectorEncoder(encoder.dim, dim, name=name)
-    )
+def content_encoder(encoder, dim: int, name: str, parts: bool = False) -> keras.layers.Layer:
+    """Returns the layer of a tower that reads what `encode_contents` made, and perhaps its parts."""
+    parts = parts and gives_parts(encoder)
+    if is_trained(encoder):
+        return ModelEncoder(encoder, dim, parts=parts, name=name)
+    return (PartsEncoder if parts else VectorEncoder)(encoder.dim, dim, name=name)
+
+
+def keeps_parts(encoder, parts: bool) -> bool:
+    """Tells whether the parts of all contents are made before training, as those of a frozen encoder are."""
+    return parts and gives_parts(encoder) and not is_trained(encoder)
 
 
 def item_spec(
-    schema: Schema, text=None, image=None, titles: int = 0
+    schema: Schema, text=None, image=None, titles: int = 0, parts: bool = False
 ) -> dict[str, tuple[tuple[int, ...], str]]:
     """Returns shape and type of each encoded item feature, by name.
 
@@ -57,12 +63,14 @@ def item_spec(
         text: Text encoder or None; it adds "text".
         image: Image encoder or None; it adds "image".
         titles: Pieces of each title that are kept for queries; 0 keeps none.
+        parts: Whether tokens and regions are read; it adds "text_parts" and "image_parts" of frozen encoders.
     """
     spec = {"item_id": ((), "int32"), **column_spec(schema.item_features)}
     if titles:
         spec[TITLE] = ((titles,), "int32")
     encoders = {"text": text, "image": image}
-    return spec | {name: content_spec(e) for name, e in encoders.items() if e is not None}
+    spec |= {name: content_spec(e) for name, e in encoders.items() if e is not None}
+    return spec | {parts_name(name): parts_spec(e) for name, e in encoders.items() if keeps_parts(e, parts)}
 
 
 def column_spec(features: Sequence) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -85,6 +93,7 @@ def encode_items(
     progress: bool = True,
     texts: Sequence[str] | None = None,
     titles: int = 0,
+    parts: bool = False,
 ) -> dict[str, np.ndarray]:
     """Encodes a catalogue for `FeatureTable`; the frozen towers read each item once and keep what they made.
 
@@ -100,13 +109,19 @@ def encode_items(
         progress: Whether to show progress bars.
         texts: The text of each item; by default all its text features joined.
         titles: Pieces of each title that are kept for queries.
+        parts: Whether tokens and regions are read. Those of frozen encoders are kept in memory, too, 2 bytes a
+            number: 25 kB for the 32 tokens of MiniLM, 200 kB for the 49 regions of a ResNet50 at 224 pixels.
     """
     features = {"item_id": known_codes(known), **encode_columns(catalog)}
+    contents: dict[str, tuple[Any, Contents]] = {}
     if text is not None:
-        texts = catalog.texts() if texts is None else texts
-        features["text"] = encode_contents(text, texts, cache_dir, progress)
+        contents["text"] = text, catalog.texts() if texts is None else texts
     if image is not None:
-        features["image"] = encode_contents(image, _Pictures(catalog), cache_dir, progress)
+        contents["image"] = image, _Pictures(catalog)
+    for name, (encoder, values) in contents.items():
+        features[name] = encode_contents(encoder, values, cache_dir, progress)
+        if keeps_parts(encoder, parts):
+            features[parts_name(name)] = all_parts(encoder, values, progress)
     if titles:
         pieces = text.tokenizer.tokenize(tf.constant(_titles(catalog), tf.string)) + 1
         features[TITLE] = pieces[:, :titles].to_tensor(shape=[len(catalog), titles]).numpy()
@@ -193,7 +208,7 @@ def build_item_tower(
         encoders |= column_encoders(schema, "item", dim, (Number, Timestamp))
     for name, encoder in (("text", text), ("image", image)):
         if encoder is not None:
-            encoders[name] = content_encoder(encoder, dim, name)
+            encoders[name] = content_encoder(encoder, dim, name, parts=uses_sequences(fusion))
     if not encoders:
         raise ValueError(
             f"features: {list(features)} leaves the item tower without any feature of the schema"

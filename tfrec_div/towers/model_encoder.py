@@ -9,6 +9,7 @@ import numpy as np
 from tfrec_div._keras import keras, tf
 from tfrec_div.draws import counted_step
 from tfrec_div.towers.encoders import VectorEncoder
+from tfrec_div.towers.parts import adapt_parts, project_parts
 
 _BATCH = 32
 
@@ -23,6 +24,7 @@ class ModelEncoder(keras.layers.Layer):
     Args:
         model: `TextEncoder` or `ImageEncoder`.
         dim: Length of the output.
+        parts: Whether to give the model's parts (tokens, regions) besides the vector, as `PartsEncoder` does.
         **kwargs: As for any Keras layer.
 
     Example:
@@ -34,11 +36,14 @@ class ModelEncoder(keras.layers.Layer):
         ([True, False], [0.0, 0.0, 0.0, 0.0])
     """
 
-    def __init__(self, model: Any, dim: int, **kwargs):
+    def __init__(self, model: Any, dim: int, parts: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.model = model
         self.dim = dim
+        self.parts = parts
         self.project = VectorEncoder(model.dim, dim, name="project")
+        if parts:
+            self.project_parts = VectorEncoder(model.dim, dim, name="project_parts")
         self.step = counted_step(self)
 
     def adapt(self, rows: np.ndarray, sample: int = 512) -> None:
@@ -47,38 +52,62 @@ class ModelEncoder(keras.layers.Layer):
         rows = rows[np.flatnonzero(self.model.present(rows))]
         if len(rows) > sample:
             rows = rows[np.random.default_rng(0).permutation(len(rows))[:sample]]
-        self.project.adapt(self.vectors(rows))
+        vectors, parts = self._read(rows)
+        self.project.adapt(vectors)
+        if self.parts:
+            adapt_parts(self.project_parts, parts)
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Returns what the model makes of many rows, float32 [n, model.dim], before the projection."""
+        return self._read(rows)[0]
+
+    def _read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns vectors [n, model.dim] and, if wanted, parts [n, length, model.dim] of many rows."""
         graph = tf.function(lambda batch: self._encode(batch, False), reduce_retracing=True)
         starts = range(0, len(rows), _BATCH)
-        parts = [graph(tf.constant(rows[start : start + _BATCH])).numpy() for start in starts]
-        return np.concatenate([np.zeros([0, self.model.dim], np.float32), *parts])
+        found = [graph(tf.constant(rows[start : start + _BATCH])) for start in starts]
+        dim = self.model.dim
+        vectors = np.concatenate([np.zeros([0, dim], np.float32), *(v.numpy() for v, _ in found)])
+        length = self.model.max_parts if self.parts else 0
+        return vectors, np.concatenate(
+            [np.zeros([0, length, dim], np.float32), *(p.numpy() for _, p in found)]
+        )
 
-    def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encodes rows [batch, ...] to float [batch, dim]."""
-        vectors = self._encode(rows, training)
+    def call(self, rows: tf.Tensor, training: bool | None = None):
+        """Encodes rows [batch, ...] to float [batch, dim]; with `parts` also to those, as `PartsEncoder` does."""
+        vectors, parts = self._encode(rows, training)
         if training:
             self.step.assign_add(1)
         present = tf.cast(self.present(rows), vectors.dtype)[:, tf.newaxis]
-        return self.project(vectors) * tf.cast(present, self.compute_dtype)
+        projected = self.project(vectors) * tf.cast(present, self.compute_dtype)
+        return (projected, project_parts(self.project_parts, parts)) if self.parts else projected
 
     def present(self, rows: tf.Tensor) -> tf.Tensor:
         """Tells which rows have a content, bool [batch]."""
         return self.model.present(rows)
 
-    def _encode(self, rows: tf.Tensor, training: bool | None) -> tf.Tensor:
+    def _encode(self, rows: tf.Tensor, training: bool | None) -> tuple[tf.Tensor, tf.Tensor]:
         place = tf.where(self.model.present(rows))
         # `identity`, since the step is counted further while the draws are still to come.
         step = tf.identity(self.step)
-        found = self.model.encode_rows(tf.gather(rows, place[:, 0]), training=training, step=step)
-        shape = tf.stack([tf.shape(rows, tf.int64)[0], self.model.dim])
-        return tf.ensure_shape(tf.scatter_nd(place, found, shape), [None, self.model.dim])
+        there = tf.gather(rows, place[:, 0])
+        if self.parts:
+            vectors, parts = self.model.encode_parts(there, training=training, step=step)
+        else:
+            vectors = self.model.encode_rows(there, training=training, step=step)
+            parts = vectors[:, tf.newaxis][:, :0]
+
+        def spread(found: tf.Tensor) -> tf.Tensor:
+            shape = found.shape[1:].as_list()
+            whole = tf.concat([tf.shape(rows, tf.int64)[:1], tf.constant(shape, tf.int64)], axis=0)
+            return tf.ensure_shape(tf.scatter_nd(place, found, whole), [None, *shape])
+
+        return spread(vectors), spread(parts)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments; the weights are no part of it."""
-        return {**super().get_config(), "model": keras.layers.serialize(self.model), "dim": self.dim}
+        config = {"model": keras.layers.serialize(self.model), "dim": self.dim, "parts": self.parts}
+        return {**super().get_config(), **config}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> ModelEncoder:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.features import MAX_VALUES, Category, Feature, Image, Number, Text
 from tfrec_div.data.schema import Schema
-from tfrec_div.towers.item_tower import is_trained
+from tfrec_div.towers.item_tower import is_trained, keeps_parts
+from tfrec_div.towers.parts import parts_name, parts_of
 from tfrec_div.towers.texts import text_fields
 
 
@@ -22,6 +23,7 @@ class RawItemFeatures(keras.layers.Layer):
             wants token ids.
         image_encoder: The image tower, or None; likewise vectors or pixels.
         fields: The text columns that the text tower reads, in their order; all by default.
+        parts: Whether the item tower reads tokens and regions.
         **kwargs: As for any Keras layer.
     """
 
@@ -31,12 +33,14 @@ class RawItemFeatures(keras.layers.Layer):
         text_encoder=None,
         image_encoder=None,
         fields: Sequence[str] | None = None,
+        parts: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.schema = schema
         self.text_encoder = text_encoder
         self.image_encoder = image_encoder
+        self.parts = parts
         self.fields = text_fields(schema, "item", fields) if text_encoder is not None else []
         self._rows = id_table(schema.item_ids)
         self._codes = {
@@ -68,11 +72,20 @@ class RawItemFeatures(keras.layers.Layer):
             elif isinstance(feature, Number):
                 encoded[feature.name] = self._encode_number(feature, raw[feature.name])
         if self.text_encoder is not None:
-            encoded["text"] = _encode(self.text_encoder, join_texts([raw[name] for name in self.fields]))
+            encoded |= self._content("text", self.text_encoder, join_texts([raw[n] for n in self.fields]))
         images = self.schema.features_of("item", "image")
         if self.image_encoder is not None and images:
-            encoded["image"] = _encode(self.image_encoder, raw[images[0].name])
+            encoded |= self._content("image", self.image_encoder, raw[images[0].name])
         return encoded
+
+    def _content(self, name: str, encoder, contents: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encodes texts or pictures [batch] as `encode_items` does."""
+        if is_trained(encoder):
+            return {name: encoder.to_rows(contents)}
+        encoded = {name: encoder(contents)}
+        return encoded | (
+            {parts_name(name): parts_of(encoder, contents)} if keeps_parts(encoder, self.parts) else {}
+        )
 
     def _is_read(self, feature: Feature) -> bool:
         if isinstance(feature, Text):
@@ -98,10 +111,6 @@ class RawItemFeatures(keras.layers.Layer):
         present = tf.math.is_finite(values)
         standard = (tf.where(present, values, 0.0) - statistics["mean"]) / statistics["std"]
         return tf.stack([tf.where(present, standard, 0.0), tf.cast(present, tf.float32)], axis=1)
-
-
-def _encode(encoder, contents: tf.Tensor) -> tf.Tensor:
-    return encoder.to_rows(contents) if is_trained(encoder) else encoder(contents)
 
 
 def join_texts(fields: list[tf.Tensor]) -> tf.Tensor:

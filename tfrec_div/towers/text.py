@@ -21,6 +21,8 @@ from tfrec_div.towers.pretrained import TEXT_OPTIONS, PretrainedText, find_text_
 from tfrec_div.towers.tokenizer import WordpieceTokenizer
 
 POOLINGS = ("mean", "cls", "attention")
+# Tokens of a text that a fusion of tokens with regions reads.
+MAX_PARTS = 32
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -218,20 +220,58 @@ class TextEncoder(ContentEncoder):
         Returns:
             Vectors float32 `[batch, dim]`.
         """
+        distinct, ids, mask = self._distinct(rows)
+        with self._draws.of(step):
+            return tf.gather(self._vectors(ids, mask, training), distinct)
+
+    def _distinct(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns where each row stands among the distinct ones, and the ids and the mask of those."""
         distinct = tf.raw_ops.UniqueV2(x=rows, axis=[0], out_idx=tf.int32)
         # Only as wide as the longest; at least [CLS] and [SEP], since attention over nothing fails.
         lengths = tf.math.count_nonzero(distinct.y, axis=1, dtype=tf.int32)
         rows = distinct.y[:, : tf.reduce_max(tf.concat([lengths, [2]], axis=0))]
         mask = tf.cast(rows > 0, tf.int32)
-        ids = tf.where(rows > 0, rows - 1, self.tokenizer.pad)
+        return distinct.idx, tf.where(rows > 0, rows - 1, self.tokenizer.pad), mask
+
+    @property
+    def max_parts(self) -> int:
+        """Tokens of a text that `encode_parts` gives: at most 32, `[CLS]` and `[SEP]` are none of them."""
+        return min(MAX_PARTS, self.tokenizer.max_tokens - 2)
+
+    def encode_parts(
+        self, rows: tf.Tensor, training: bool | None = None, step: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encode what `to_rows` made, and its tokens, in one pass.
+
+        Args:
+            rows: As for `encode_rows`.
+            training: As for `encode_rows`.
+            step: As for `encode_rows`.
+
+        Returns:
+            Vectors float32 `[batch, dim]`, and the first tokens float32 `[batch, max_parts, dim]`, each of length 1;
+            zero where there is none.
+        """
+        distinct, ids, mask = self._distinct(rows)
         with self._draws.of(step):
-            return tf.gather(self._vectors(ids, mask, training), distinct.idx)
+            hidden = self._hidden(ids, mask, training)
+        # A token is a word's if another one, at least [SEP], comes after it.
+        words = tf.cast(mask[:, 2 : self.max_parts + 2], tf.float32)[..., tf.newaxis]
+        parts = tf.math.l2_normalize(hidden[:, 1:-1][:, : self.max_parts], axis=2) * words
+        parts = tf.pad(parts, [[0, 0], [0, self.max_parts - tf.shape(parts)[1]], [0, 0]])
+        parts = tf.ensure_shape(parts, [None, self.max_parts, self.dim])
+        return tf.gather(self._pooled(hidden, mask), distinct), tf.gather(parts, distinct)
 
     def _vectors(self, ids: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
+        return self._pooled(self._hidden(ids, mask, training), mask)
+
+    def _hidden(self, ids: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         hidden = self.bert(
             ids, attention_mask=mask, training=training if self.trainable else False
         ).last_hidden_state
-        hidden = tf.cast(hidden, tf.float32)
+        return tf.cast(hidden, tf.float32)
+
+    def _pooled(self, hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         if self.pooling == "cls":
             vectors = hidden[:, 0]
         else:

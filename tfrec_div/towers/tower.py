@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.towers.dropout import RepeatableDropout
+from tfrec_div.towers.parts import PartsEncoder, parts_name
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -14,7 +15,8 @@ class Tower(keras.Model):
 
     Args:
         encoders: A layer for each feature, by the feature's name: called with the feature, it returns float
-            [batch, dim], and its `present` tells bool [batch] which rows have the feature.
+            [batch, dim], and its `present` tells bool [batch] which rows have the feature. One that returns its
+            parts too (`PartsEncoder`, `ModelEncoder`) gives the fusion a sequence.
         fusion: Layer that takes float [batch, features, dim] and `modality_mask` bool [batch, features] to float
             [batch, embedding_dim].
         hidden_units: Units of the layers after the fusion; none by default.
@@ -57,9 +59,9 @@ class Tower(keras.Model):
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Encodes a dictionary that holds each feature of the tower (others are passed over)."""
-        vectors, mask = self._encoded(features)
+        vectors, mask, sequences = self._encoded(features)
         mask = self._drop_modalities(mask, training)
-        output = self.dropout(self.fusion(vectors, modality_mask=mask), training=training)
+        output = self.dropout(self.fusion(vectors, modality_mask=mask, **sequences), training=training)
         for layer in self._layers_after:
             output = layer(output)
         return tf.math.l2_normalize(output, axis=-1) if self.normalize else output
@@ -73,18 +75,29 @@ class Tower(keras.Model):
         Returns:
             The names of the features, and float [batch, features], 1 in sum over those that a row has.
         """
-        vectors, mask = self._encoded(features)
-        return tuple(self.encoders), self.fusion.modality_weights(vectors, modality_mask=mask)
+        vectors, mask, sequences = self._encoded(features)
+        return tuple(self.encoders), self.fusion.modality_weights(vectors, modality_mask=mask, **sequences)
 
-    def _encoded(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        missing = sorted(set(self.encoders) - set(features))
+    def _encoded(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, dict[str, list]]:
+        """Returns vectors, mask, and the sequences by the name of the argument, if an encoder gave any."""
+        of_parts = [parts_name(n) for n, e in self.encoders.items() if isinstance(e, PartsEncoder)]
+        missing = sorted({*self.encoders, *of_parts} - set(features))
         if missing:
             raise ValueError(
                 f"the tower {self.name!r} expects {sorted(self.encoders)}, but {missing} is missing"
             )
-        vectors = tf.stack([e(features[n]) for n, e in self.encoders.items()], axis=1)
-        mask = tf.stack([e.present(features[n]) for n, e in self.encoders.items()], axis=1)
-        return vectors, mask
+        vectors, present, sequences = [], [], []
+        for name, encoder in self.encoders.items():
+            feature = features[name]
+            if isinstance(encoder, PartsEncoder):
+                feature = {"vectors": feature, "parts": features[parts_name(name)]}
+            encoded = encoder(feature)
+            vector, sequence = encoded if isinstance(encoded, tuple) else (encoded, None)
+            vectors.append(vector)
+            present.append(encoder.present(feature))
+            sequences.append(sequence)
+        given = {"sequences": sequences} if any(s is not None for s in sequences) else {}
+        return tf.stack(vectors, axis=1), tf.stack(present, axis=1), given
 
     def _drop_modalities(self, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         ones = tf.ones([tf.size(mask)])

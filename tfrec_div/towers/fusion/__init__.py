@@ -45,6 +45,17 @@ def fusion_layer(fusion: str | keras.layers.Layer, dim: int) -> keras.layers.Lay
     return FUSIONS[fusion](dim)
 
 
+def uses_sequences(fusion: str | keras.layers.Layer) -> bool:
+    """Tells whether a fusion, a layer or the name of one, reads the tokens and regions of a modality.
+
+    Example:
+        >>> uses_sequences("cross_modal"), uses_sequences("concat")
+        (True, False)
+    """
+    kind = FUSIONS.get(fusion) if isinstance(fusion, str) else fusion
+    return bool(getattr(kind, "uses_sequences", False))
+
+
 __all__ = [
     "FUSIONS",
     "AttentionFusion",
@@ -55,4 +66,5 @@ __all__ = [
     "GatedFusion",
     "ProjectedConcatFusion",
     "fusion_layer",
+    "uses_sequences",
 ]

@@ -16,7 +16,12 @@ class Fusion(keras.layers.Layer):
     Args:
         dim: Length of the output.
         **kwargs: As for any Keras layer.
+
+    Attributes:
+        uses_sequences: Whether a call reads `sequences`; a tower gives them only then.
     """
+
+    uses_sequences = False
 
     def __init__(self, dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -34,6 +34,8 @@ class CrossModalFusion(Fusion):
     Multi-head attention: Vaswani et al. (2017); between modalities: Tan and Bansal (2019), Tsai et al. (2019).
     """
 
+    uses_sequences = True
+
     def __init__(self, dim: int, num_heads: int = 4, head_dim: int | None = None, **kwargs: Any) -> None:
         super().__init__(dim, **kwargs)
         if num_heads < 1:
