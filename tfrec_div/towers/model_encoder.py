@@ -52,57 +52,50 @@ class ModelEncoder(keras.layers.Layer):
         rows = rows[np.flatnonzero(self.model.present(rows))]
         if len(rows) > sample:
             rows = rows[np.random.default_rng(0).permutation(len(rows))[:sample]]
-        vectors, parts = self._read(rows)
+        vectors, *parts = self._read(rows)
         self.project.adapt(vectors)
         if self.parts:
-            adapt_parts(self.project_parts, parts)
+            adapt_parts(self.project_parts, parts[0])
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Returns what the model makes of many rows, float32 [n, model.dim], before the projection."""
         return self._read(rows)[0]
 
-    def _read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _read(self, rows: np.ndarray) -> list[np.ndarray]:
         """Returns vectors [n, model.dim] and, if wanted, parts [n, length, model.dim] of many rows."""
         graph = tf.function(lambda batch: self._encode(batch, False), reduce_retracing=True)
-        starts = range(0, len(rows), _BATCH)
-        found = [graph(tf.constant(rows[start : start + _BATCH])) for start in starts]
-        dim = self.model.dim
-        vectors = np.concatenate([np.zeros([0, dim], np.float32), *(v.numpy() for v, _ in found)])
-        length = self.model.max_parts if self.parts else 0
-        return vectors, np.concatenate(
-            [np.zeros([0, length, dim], np.float32), *(p.numpy() for _, p in found)]
+        shapes = (
+            [(self.model.dim,), (self.model.max_parts, self.model.dim)] if self.parts else [(self.model.dim,)]
         )
+        read = [np.zeros([len(rows), *shape], np.float32) for shape in shapes]
+        for start in range(0, len(rows), _BATCH):
+            batch = slice(start, start + _BATCH)
+            for whole, found in zip(read, graph(tf.constant(rows[batch])), strict=True):
+                whole[batch] = found.numpy()
+        return read
 
     def call(self, rows: tf.Tensor, training: bool | None = None):
         """Encodes rows [batch, ...] to float [batch, dim]; with `parts` also to those, as `PartsEncoder` does."""
-        vectors, parts = self._encode(rows, training)
+        vectors, *parts = self._encode(rows, training)
         if training:
             self.step.assign_add(1)
         present = tf.cast(self.present(rows), vectors.dtype)[:, tf.newaxis]
         projected = self.project(vectors) * tf.cast(present, self.compute_dtype)
-        return (projected, project_parts(self.project_parts, parts)) if self.parts else projected
+        return (projected, project_parts(self.project_parts, parts[0])) if self.parts else projected
 
     def present(self, rows: tf.Tensor) -> tf.Tensor:
         """Tells which rows have a content, bool [batch]."""
         return self.model.present(rows)
 
-    def _encode(self, rows: tf.Tensor, training: bool | None) -> tuple[tf.Tensor, tf.Tensor]:
+    def _encode(self, rows: tf.Tensor, training: bool | None) -> list[tf.Tensor]:
+        """Returns vectors [batch, model.dim] and, if wanted, parts [batch, length, model.dim]."""
         place = tf.where(self.model.present(rows))
+        encode = self.model.encode_parts if self.parts else self.model.encode_rows
         # `identity`, since the step is counted further while the draws are still to come.
-        step = tf.identity(self.step)
-        there = tf.gather(rows, place[:, 0])
-        if self.parts:
-            vectors, parts = self.model.encode_parts(there, training=training, step=step)
-        else:
-            vectors = self.model.encode_rows(there, training=training, step=step)
-            parts = vectors[:, tf.newaxis][:, :0]
-
-        def spread(found: tf.Tensor) -> tf.Tensor:
-            shape = found.shape[1:].as_list()
-            whole = tf.concat([tf.shape(rows, tf.int64)[:1], tf.constant(shape, tf.int64)], axis=0)
-            return tf.ensure_shape(tf.scatter_nd(place, found, whole), [None, *shape])
-
-        return spread(vectors), spread(parts)
+        found = encode(tf.gather(rows, place[:, 0]), training=training, step=tf.identity(self.step))
+        return [
+            _spread(part, place, tf.shape(rows, tf.int64)[:1]) for part in (found if self.parts else [found])
+        ]
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments; the weights are no part of it."""
@@ -113,3 +106,10 @@ class ModelEncoder(keras.layers.Layer):
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> ModelEncoder:
         """Makes an encoder of what `get_config` returned."""
         return cls(**{**config, "model": keras.layers.deserialize(config["model"], custom_objects)})
+
+
+def _spread(found: tf.Tensor, place: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """Puts what was found in its rows; the others are zero."""
+    shape = found.shape[1:].as_list()
+    whole = tf.scatter_nd(place, found, tf.concat([batch, tf.constant(shape, tf.int64)], axis=0))
+    return tf.ensure_shape(whole, [None, *shape])
