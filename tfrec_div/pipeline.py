@@ -28,7 +28,7 @@ def run_main_job(
     out: str | Path,
     say: Callable[[str], None] = print,
     strategy: str = "auto",
-) -> Path:
+) -> Path | None:
     """Trains, evaluates, exports and reports.
 
     Args:
@@ -39,7 +39,7 @@ def run_main_job(
         strategy: Devices to train on, as for `resolve_strategy`.
 
     Returns:
-        The report's file.
+        The report's file; None in a process that writes nothing, see `train`.
 
     Raises:
         DataError: If nothing is held out to evaluate on, or the folder holds another run.
@@ -47,6 +47,8 @@ def run_main_job(
     if config.test == "none":
         raise DataError([Problem("test", None, None, "a split, since the main job evaluates", "none")])
     trained = train(data, config, out, say=say, strategy=strategy)
+    if not trained.written:
+        return None
     assert trained.test is not None
     say("evaluating ...")
     with warnings.catch_warnings():

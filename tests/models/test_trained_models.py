@@ -11,6 +11,7 @@ from tfrec_div.augment.image import ImageAugmentation
 from tfrec_div.data.frames import from_frames
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.optimizers import LazyAdam
+from tfrec_div.precision import precision_scope
 from tfrec_div.serving.signatures import ServingModule
 from tfrec_div.tasks.retrieval import InBatchSoftmax
 from tfrec_div.towers.image import ImageEncoder
@@ -116,6 +117,28 @@ def test_config_and_weights_round_trip(fitted, planted):
     np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), atol=1e-6)
     query = model.query_of(planted, range(10))
     np.testing.assert_array_equal(again.retrieve(query, 5)[0], model.retrieve(query, 5)[0])
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_model_is_trained_in_mixed_precision(precision, planted, tmp_path):
+    keras.utils.set_random_seed(0)
+    with precision_scope(precision):
+        encoder = text_model()
+    model, loss = trained(
+        planted, epochs=6, text=encoder, features=["history"], optimizer=LazyAdam(3e-3), precision=precision
+    )
+    assert encoder.bert.encoder.layer[1].compute_dtype == precision.removeprefix("mixed_")
+    assert np.isfinite(loss).all()
+    assert loss[-1] < loss[0] - 0.2
+    assert {v.dtype for v in model.trainable_variables} == {tf.float32}
+    assert model.content("text").dtype == np.float32
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.text_encoder.bert.encoder.layer[1].compute_dtype == precision.removeprefix("mixed_")
+    assert again.query_tower.compute_dtype == precision.removeprefix("mixed_")
+    np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), rtol=1e-2, atol=1e-2)
+    query = model.query_of(planted, range(10))
+    np.testing.assert_allclose(again.retrieve(query, 5)[1], model.retrieve(query, 5)[1], rtol=1e-3)
 
 
 def test_a_training_is_repeated_exactly(shop):

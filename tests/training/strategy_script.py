@@ -10,7 +10,10 @@ from tfrec_div._keras import keras, tf, tfrs
 from tfrec_div.data.synthetic import make_synthetic
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.optimizers import LazyAdam
+from tfrec_div.rerank.mmr import MMR
 from tfrec_div.tasks.negatives import MemoryNegatives, MinedNegatives, UniformNegatives
+from tfrec_div.towers.text import TextEncoder
+from tfrec_div.training.callbacks import BeyondAccuracy
 from tfrec_div.training.strategy import resolve_strategy
 
 
@@ -62,6 +65,40 @@ def our_loss(strategy, rows):
     return float(strategy.reduce("SUM", step(batch), axis=None))
 
 
+def trained_model(strategy, data):
+    """One step of a model whose text tower is trained; the loss, and how far each weight moved."""
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        text = TextEncoder.from_pretrained("tiny", max_tokens=12, trainable_layers=1)
+        for layer in text.bert.submodules:
+            if hasattr(layer, "_rate"):
+                layer._rate = 0.0
+        model = TwoTower(
+            data.schema, text=text, fusion="gated", embedding_dim=8, dropout=0.0, user_id_dropout=0.0
+        )
+        model.compile(keras.optimizers.legacy.SGD(1.0))
+    model.adapt(data, progress=False)
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(random.normal(0, 0.1, variable.shape).astype(np.float32))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    loss = model.fit(data.batches(len(data.interactions), horizon=0), verbose=0).history["loss"][0]
+    moved = [v.numpy() - b for v, b in zip(model.trainable_variables, before, strict=True)]
+    bert = sum("layer_._1" in variable.name for variable in model.trainable_variables)
+    return float(loss), moved, bert
+
+
+def beyond_accuracy(strategy, parts):
+    """What the callback logs in two epochs without dropout."""
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = TwoTower(parts[0].schema, embedding_dim=8, dropout=0.0, user_id_dropout=0.0)
+        model.compile()
+    callback = BeyondAccuracy(*parts, k=5, reranker=MMR(k=5, diversity=0.5))
+    history = model.fit(parts[0].batches(64), epochs=2, verbose=0, callbacks=[callback]).history
+    return {name: values for name, values in history.items() if "@" in name}
+
+
 def main():
     two, one = resolve_strategy("cpu:2"), resolve_strategy("none")
     tf.config.experimental.enable_op_determinism()
@@ -92,6 +129,17 @@ def main():
             "evaluated": [seen, also_seen],
             "steps": steps,
         }
+    (one_loss, moved, bert), (two_loss, also_moved, _) = (trained_model(s, data) for s in (one, two))
+    found["trained"] = {
+        "loss": [one_loss, two_loss],
+        "gradient": max(
+            float(np.abs(x - y).max() / np.abs(x).max()) for x, y in zip(moved, also_moved, strict=True)
+        ),
+        "bert_weights": bert,
+        "bert_moved": min(float(np.abs(m).max()) for m in moved),
+    }
+    parts = data.split("temporal", test=0.2)
+    found["beyond"] = [beyond_accuracy(strategy, parts) for strategy in (one, two)]
     # Dropout counts each step once, whatever the replicas; two replicas draw differently.
     with two.scope():
         model = TwoTower(data.schema, embedding_dim=8)

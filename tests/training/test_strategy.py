@@ -41,6 +41,23 @@ def test_an_epoch_with_batches_that_do_not_divide_ends_and_reports_alike(name, f
         assert found[name]["evaluated"][1][metric] == pytest.approx(value, rel=1e-3), metric
 
 
+def test_a_text_model_that_is_trained_learns_on_two_replicas_what_it_learns_on_one(found):
+    one, two = found["trained"]["loss"]
+    assert two == pytest.approx(one, rel=1e-6)
+    assert found["trained"]["gradient"] < 1e-4
+    # The sixteen weights of its last layer are among those compared, and all of them moved.
+    assert found["trained"]["bert_weights"] == 16
+    assert found["trained"]["bert_moved"] > 0
+
+
+def test_pages_are_measured_under_a_strategy_as_without(found):
+    one, two = found["beyond"]
+    assert list(one) == list(two)
+    assert {"val_ndcg@5", "val_ild_vectors@5", "val_coverage@5"} <= set(one)
+    for name, values in one.items():
+        assert two[name] == pytest.approx(values, abs=2e-3), name
+
+
 def test_negatives_of_plain_tfrs_are_local_to_a_replica_and_ours_are_not(found):
     assert found["replicas"] == 2
     assert found["tfrs"] == pytest.approx(math.log(128), rel=1e-5)

@@ -52,7 +52,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         default="auto",
         metavar="NAME",
-        help="devices: auto (all GPUs), none, mirrored, multi_worker, or cpu:N (default auto)",
+        help="devices: auto (all GPUs), none, mirrored, multi_worker (one of several processes, see TF_CONFIG), or "
+        "cpu:N (default auto)",
     )
     parser.add_argument(
         "--precision", choices=PRECISIONS, help=f"what the towers compute in (default {default.precision})"

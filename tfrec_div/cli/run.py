@@ -39,4 +39,5 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_div.pipeline import run_main_job
 
     report = run_main_job(data, config, arguments.out, strategy=arguments.strategy)
-    print(f"report: {report}")
+    if report is not None:
+        print(f"report: {report}")

@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_div.training.train import train
 
     trained = train(data, config, arguments.out, strategy=arguments.strategy)
+    if not trained.written:
+        return
     print(f"run: {trained.run.path}")
     print(f"recommender: {trained.run.recommender}")
     print(f"TensorBoard: tensorboard --logdir {trained.run.logs}")

@@ -11,7 +11,8 @@ class BruteForce(keras.layers.Layer):
     """Scores every row by its dot product with the query and returns the best ones.
 
     The vectors stand in a variable that may grow, not in the graph: an export has no 2 GB limit, and new items need
-    no new graph. What must not be returned is masked with minus infinity, so it never is, whatever its score.
+    no new graph. (Under a `ParameterServerStrategy` their number is fixed.) What must not be returned is masked with
+    minus infinity, so it never is, whatever its score.
 
     Args:
         dim: Length of the vectors.
@@ -33,8 +34,14 @@ class BruteForce(keras.layers.Layer):
         super().__init__(**kwargs)
         self.dim = dim
         self.num_rows = num_rows
+        # A worker of a parameter server ends at once when it is handed a variable of unknown shape.
+        served = isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy)
         self.vectors = tf.Variable(
-            tf.zeros([num_rows, dim]), shape=[None, dim], trainable=False, name="vectors", dtype=tf.float32
+            tf.zeros([num_rows, dim]),
+            shape=[num_rows if served else None, dim],
+            trainable=False,
+            name="vectors",
+            dtype=tf.float32,
         )
 
     def update(self, vectors) -> None:

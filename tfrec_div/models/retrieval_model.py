@@ -42,6 +42,8 @@ class RetrievalModel(SavesOptimizerState):
         self._loss = keras.metrics.Mean(name="loss")
         self._ranks = [keras.metrics.Mean(name=name) for name in ("recall_at_10", "ndcg_at_10", "mrr")]
         self._default_optimizer = False
+        # A metric's result is that of all replicas; by default Keras adds it up once more over several workers.
+        self.distribute_reduction_method = "first"
 
     def build(self, input_shape=None) -> None:
         """Does nothing: the constructor has made all weights, and Keras' own would try with floats for rows."""
@@ -225,6 +227,14 @@ class RetrievalModel(SavesOptimizerState):
     def metrics(self) -> list:
         """The loss and the rank metrics, reset at each epoch."""
         return [self._loss, *self._ranks]
+
+    def get_metrics_result(self) -> dict:
+        """Returns the results of the metrics that the steps since the last reset have reported.
+
+        Keras takes what its steps return as the result of the last step only, unless it is these by name; workers
+        of a parameter server take their steps at the same time, so that the last one has not seen all.
+        """
+        return {metric.name: metric.result() for metric in self.metrics if float(metric.count) > 0}
 
     # ------------------------------------------------------------------ configuration
 

@@ -22,8 +22,18 @@ def gather_replicas(values: tf.Tensor) -> tf.Tensor:
     """
     if num_replicas() == 1:
         return values
-    gathered = tf.distribute.get_replica_context().all_gather(values, axis=0)
-    # The gradient of `all_gather` takes dense tensors only; that of `reshape` makes one of what `tf.gather` gives.
+    context = tf.distribute.get_replica_context()
+    number, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
+    rows = tf.shape(values)[0]
+    counts = sum_replicas(rows * tf.one_hot(replica, number, dtype=tf.int32))
+    before = tf.reduce_sum(tf.where(tf.range(number) < replica, counts, 0))
+    # A sum with zeros for the others' rows: the `all_gather` of several workers with one device each fails.
+    around = [
+        tf.zeros(tf.concat([[size], tf.shape(values)[1:]], axis=0), values.dtype)
+        for size in (before, tf.reduce_sum(counts) - before - rows)
+    ]
+    gathered = sum_replicas(tf.concat([around[0], values, around[1]], axis=0))
+    # The gradient takes dense tensors only; that of `reshape` makes one of what `tf.gather` gives.
     return tf.reshape(gathered, tf.shape(gathered))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.precision import precision_scope
 from tfrec_div.towers.cache import ContentError, Contents
 from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 from tfrec_div.towers.pretrained import IMAGE_OPTIONS, PretrainedImage, find_image_weights
@@ -98,9 +99,10 @@ class ImageEncoder(ContentEncoder):
         self.size = size
         self.backbone = backbone
         self.seed = seed
-        self.network = BACKBONES[backbone](
-            include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
-        )
+        with precision_scope(self.dtype_policy.name):
+            self.network = BACKBONES[backbone](
+                include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
+            )
         if found is None:
             _randomize(self.network, seed)
         else:
@@ -307,6 +309,7 @@ class ImageEncoder(ContentEncoder):
             "backbone": self.backbone,
             "seed": self.seed,
             "trainable_from": self.trainable_from,
+            "dtype": self.dtype_policy.name,
             "augment": self.augment and keras.layers.serialize(self.augment),
         }
 

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.draws import step_seed
+from tfrec_div.precision import precision_scope
 from tfrec_div.towers.cache import Contents
 from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 from tfrec_div.towers.pretrained import TEXT_OPTIONS, PretrainedText, find_text_model
@@ -93,7 +94,8 @@ class TextEncoder(ContentEncoder):
         self.normalize = normalize
         self.tokenizer = WordpieceTokenizer(vocabulary, max_tokens, lowercase, name="tokenizer")
         self._draws = _Draws()
-        self.bert = _build_bert(config, self._draws)
+        with precision_scope(self.dtype_policy.name):
+            self.bert = _build_bert(config, self._draws)
         self._architecture = dict(config)
         self.trainable_layers = trainable_layers
         if pooling == "attention":
@@ -330,6 +332,8 @@ class TextEncoder(ContentEncoder):
         """Return a SHA-256 of all that decides the vectors: weights, architecture and tokenizer."""
         config = self.get_config()
         del config["name"], config["trainable_layers"]
+        if config["dtype"] == "float32":
+            del config["dtype"]
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for weight in self.get_weights():
             digest.update(f"{weight.dtype}{weight.shape}".encode())
@@ -347,6 +351,7 @@ class TextEncoder(ContentEncoder):
             "normalize": self.normalize,
             "lowercase": self.tokenizer.lowercase,
             "trainable_layers": self.trainable_layers,
+            "dtype": self.dtype_policy.name,
         }
 
     # One graph for every length. Kept out of Keras' sight (a cached property goes to the instance's

@@ -14,8 +14,9 @@ def resolve_strategy(strategy: str | tf.distribute.Strategy | None = "auto") -> 
 
     Args:
         strategy: "auto" (all GPUs where there are several, else one device), "none" (one device), "mirrored" (all
-            GPUs, else the CPU), "multi_worker" (`TF_CONFIG` names the workers), "cpu:N" (N replicas on N logical
-            CPUs, to try a strategy out; before TensorFlow has used its devices), or any strategy, which is returned.
+            GPUs, else the CPU), "multi_worker" (several processes, which `TF_CONFIG` names), "cpu:N" (N replicas on
+            N logical CPUs, to try a strategy out; before TensorFlow has used its devices), or any strategy, which
+            is returned.
 
     Raises:
         DataError: If there is no such strategy, or it cannot be had any more.
@@ -43,6 +44,23 @@ def _named(name: str) -> tf.distribute.Strategy:
         return _logical_cpus(int(match[1]))
     expected = "auto, none, mirrored, multi_worker or cpu:N"
     raise DataError([Problem("strategy", None, None, expected, name)])
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Tells whether this process is the one, out of those that train together, that writes.
+
+    Example:
+        >>> is_chief(resolve_strategy("none"))
+        True
+    """
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and "chief" not in resolver.cluster_spec().jobs
+    )
 
 
 def _logical_cpus(count: int) -> tf.distribute.Strategy:

@@ -22,7 +22,7 @@ from tfrec_div.training.callbacks import BeyondAccuracy, EmbeddingProjector, Tra
 from tfrec_div.training.checkpoints import EpochCheckpoints
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
-from tfrec_div.training.strategy import resolve_strategy
+from tfrec_div.training.strategy import is_chief, resolve_strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class TrainedRun:
         test: The held-out interactions, or None.
         history: Losses and metrics by epoch.
         announcements: What a user should know of how it was done.
+        written: Whether this process has written the folder: of several that train together only the chief does.
     """
 
     run: RunDirectory
@@ -44,6 +45,7 @@ class TrainedRun:
     test: Dataset | None
     history: dict[str, list[float]]
     announcements: list[str]
+    written: bool = True
 
 
 def train(
@@ -56,7 +58,9 @@ def train(
 ) -> TrainedRun:
     """Trains a retrieval model, with checkpoints and TensorBoard logs, and saves the recommender.
 
-    The same call on the folder of an interrupted training goes on from its last checkpoint.
+    The same call on the folder of an interrupted training goes on from its last checkpoint. Several processes
+    (`strategy="multi_worker"`) make the same call each; the first worker, or the chief, writes the folder, the others
+    nothing. To go on from a checkpoint all of them must see the folder.
 
     Args:
         data: All interactions; `config.test` says what of them is held out.
@@ -88,9 +92,12 @@ def train(
         )
     keras.utils.set_random_seed(config.seed)
     strategy = resolve_strategy(strategy)
+    chief = is_chief(strategy)
     with strategy.scope():
         model, announcements = build_model(data, config)
         model.compile()
+    if not chief:
+        say("This worker writes nothing: the folder of the run is the first one's.")
     for line in announcements:
         say(line)
     if strategy.num_replicas_in_sync > 1:
@@ -100,7 +107,8 @@ def train(
     model.adapt(train_part)
     batches = train_part.batches(config.batch_size, seed=config.seed, max_history=model.max_history)
     # Only now, so that settings or data which no model can be made with leave nothing behind.
-    run.begin(config, data)
+    if chief:
+        run.begin(config, data)
     epochs = config.epochs_for(len(train_part.interactions))
     checkpoints = EpochCheckpoints(model, run)
     for broken in checkpoints.restore():
@@ -108,28 +116,39 @@ def train(
         say(announcements[-1])
     if checkpoints.epoch:
         say(f"Going on after epoch {checkpoints.epoch} of {epochs}.")
-    write_interactions(
-        run.interactions, train_part.interactions, None if test_part is None else test_part.interactions
-    )
-    if test_part is not None:
-        validation = test_part.batches(256, context=train_part, shuffle=False, max_history=model.max_history)
-    model.fit(
-        batches,
-        epochs=epochs,
-        initial_epoch=checkpoints.epoch,
-        validation_data=None if test_part is None else validation.as_dataset(epochs=1),
+    callbacks: list[keras.callbacks.Callback] = []
+    if chief:
+        write_interactions(
+            run.interactions, train_part.interactions, None if test_part is None else test_part.interactions
+        )
         # Each sees what those before it have added to the logs.
-        callbacks=[
+        callbacks = [
             *_beyond_accuracy(train_part, test_part, config),
             TrainingLogs(run.logs / config.model, settings=config.to_json()),
             checkpoints,
             EmbeddingProjector(data.catalog, run.logs),
-        ],
-        verbose=(1 if sys.stdout.isatty() else 2) if verbose is None else verbose,
+        ]
+        verbose = (1 if sys.stdout.isatty() else 2) if verbose is None else verbose
+    if test_part is not None:
+        validation = test_part.batches(256, context=train_part, shuffle=False, max_history=model.max_history)
+    fitted = model.fit(
+        batches,
+        epochs=epochs,
+        initial_epoch=checkpoints.epoch,
+        validation_data=None if test_part is None else validation.as_dataset(epochs=1),
+        callbacks=callbacks,
+        verbose=verbose or 0,
     )
+    if strategy.cluster_resolver is not None:
+        model = _of_one_process(model)
     recommender = Recommender(
         model, data, reranker=_reranker(config), k=config.k, num_candidates=config.num_candidates
     )
+    if not chief:
+        recommender.update_histories(train_part.interactions)
+        return TrainedRun(
+            run, recommender, train_part, test_part, fitted.history, announcements, written=False
+        )
     write_json(run.announcements, announcements)
     # What an earlier attempt that was killed while it saved has left.
     for draft in run.path.glob(f".{run.recommender.name}-*"):
@@ -138,6 +157,17 @@ def train(
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     recommender.update_histories(train_part.interactions)
     return TrainedRun(run, recommender, train_part, test_part, checkpoints.history, announcements)
+
+
+def _of_one_process(model: TwoTower) -> TwoTower:
+    """Returns a copy outside of the strategy: reading a variable of several processes may need all of them.
+
+    All processes call it, for the same reason.
+    """
+    weights = model.get_weights()
+    copy = TwoTower.from_config(model.get_config())
+    copy.set_weights(weights)
+    return copy
 
 
 def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]]:
