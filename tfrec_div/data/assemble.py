@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfrec_div.data.checks import (
     item_features,
     user_features,
 )
+from tfrec_div.data.column import factorized
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.entities import Entities
 from tfrec_div.data.errors import DataError, Problem
@@ -183,13 +185,19 @@ def _ids(tables: dict[str, Table]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _unknown(table: Table, known: np.ndarray) -> np.ndarray:
-    codes, uniques = pd.factorize(table.columns["item_id"])
-    return ~pd.Index(uniques, dtype=object).isin(known)[codes]
+    codes, uniques = factorized(table.columns["item_id"])
+    unknown = ~pd.Index(uniques, dtype=object).isin(known)
+    return unknown[codes] if unknown.any() else np.zeros(len(table), bool)
 
 
 def _sorted_ids(tables: list[Table], column: str) -> np.ndarray:
-    found = [pd.unique(table.columns[column][~table.bad]) for table in tables]
-    ids = sorted(set().union(*found))
+    found = []
+    for table in tables:
+        codes, uniques = factorized(table.columns[column])
+        if table.bad.any():
+            uniques = uniques[np.bincount(codes[~table.bad], minlength=len(uniques)) > 0]
+        found.append(uniques)
+    ids = sorted(found[0] if len(found) == 1 else set().union(*found))
     array = np.empty(len(ids), dtype=object)
     array[:] = ids
     return array
@@ -224,13 +232,22 @@ def _statistics(sides: Sides) -> dict[str, dict[str, float]]:
 
 
 def _pairs(table: Table, schema: Schema) -> Columns:
-    keep = ~table.bad
     return {
-        "user": schema.user_rows(table.columns["user_id"][keep]),
-        "item": schema.item_rows(table.columns["item_id"][keep]),
+        "user": _rows(table, "user_id", schema.user_ids),
+        "item": _rows(table, "item_id", schema.item_ids),
     }
 
 
+def _rows(table: Table, column: str, ids: tuple[str, ...]) -> np.ndarray:
+    codes, uniques = factorized(table.columns[column])
+    # A dictionary: the strings know their hashes already, which an index would compute again.
+    place = dict(zip(ids, range(len(ids)), strict=True))
+    rows = np.fromiter(map(place.get, uniques, repeat(-1)), np.int32, len(uniques))[codes]
+    return rows[~table.bad] if table.bad.any() else rows
+
+
 def _kept(checked: Checked, name: str) -> Columns:
+    if not checked.tables[name].bad.any():
+        return checked.values[name]
     keep = ~checked.tables[name].bad
     return {column: values[keep] for column, values in checked.values[name].items()}

@@ -8,13 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfrec_div.data.column import (
+    Column,
+    Numbers,
+    factorized,
+    is_blank,
+    parse_clicks,
+    parse_numbers,
+    strings_of,
+)
 from tfrec_div.data.errors import Problem
 from tfrec_div.data.features import Category, Feature, Image, Number
 from tfrec_div.data.interactions import COLUMNS
 from tfrec_div.data.pictures import check_pictures
 from tfrec_div.data.settings import IDS, ITEM_FEATURES, Settings
 from tfrec_div.data.table import Table
-from tfrec_div.data.values import MILLISECONDS_FROM, is_blank, parse_clicks, parse_numbers, parse_times
+from tfrec_div.data.values import MILLISECONDS_FROM, parse_times
 
 REQUIRED = {
     "interactions": ("user_id", "item_id"),
@@ -39,7 +48,7 @@ def check_interactions(table: Table, items: Table | None, settings: Settings) ->
     """
     _check_pairs(table, items)
     given = [name for name in COLUMNS if name in table.columns and not is_blank(table.columns[name]).all()]
-    values: Columns = {name: table.columns[name] for name in given if name in ("event", "review")}
+    values: Columns = {name: strings_of(table.columns[name]) for name in given if name in ("event", "review")}
     if "rating" in given:
         values["rating"] = _numbers(table, "rating")
         if settings.rating_scale is not None:
@@ -169,10 +178,11 @@ def _check_pairs(table: Table, items: Table | None) -> None:
     for column in ("user_id", "item_id"):
         table.report(is_blank(table.columns[column]), column, "an id")
     if items is not None:
-        codes, uniques = pd.factorize(table.columns["item_id"])
+        codes, uniques = factorized(table.columns["item_id"])
         unknown = ~pd.Index(uniques, dtype=object).isin(items.columns["item_id"])
-        where = unknown[codes] & ~is_blank(table.columns["item_id"])
-        table.report(where, "item_id", f"the id of an item in {items.file}")
+        if unknown.any():
+            where = unknown[codes] & ~is_blank(table.columns["item_id"])
+            table.report(where, "item_id", f"the id of an item in {items.file}")
 
 
 def _numbers(
@@ -224,6 +234,24 @@ def _warn_of_others(table: Table, known: Iterable[str]) -> None:
 
 
 def _warn_of_copies(table: Table, columns: list[str]) -> None:
-    codes = pd.DataFrame({name: pd.factorize(table.columns[name])[0] for name in columns})
-    copies = codes.duplicated().to_numpy() & ~table.bad
-    table.report(copies, None, "no exact copy of an earlier row", severity="warning")
+    codes, sizes = [], []
+    for name in REQUIRED["interactions"]:
+        code, distinct = factorized(table.columns[name])
+        codes.append(code)
+        sizes.append(len(distinct))
+    pair = codes[0].astype(np.int64) * max(sizes[1], 1) + codes[1]
+    ordered = np.sort(pair)
+    # Only a pair that comes again can be a copy, and few do.
+    again = np.isin(pair, np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+    rows = np.flatnonzero(again)
+    frame = pd.DataFrame({name: _comparable(table.columns[name], rows) for name in columns})
+    copies = np.zeros(len(table), bool)
+    copies[rows[frame.duplicated().to_numpy()]] = True
+    table.report(copies & ~table.bad, None, "no exact copy of an earlier row", severity="warning")
+
+
+def _comparable(column: Column, rows: np.ndarray) -> np.ndarray:
+    """Returns a number for each row, the same for the same text."""
+    if isinstance(column, Numbers):
+        return pd.factorize(column.values[rows], use_na_sentinel=False)[0]
+    return factorized(column)[0][rows]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tfrec_div.data.column import Column
 from tfrec_div.data.errors import DataError, Problem
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -19,7 +20,8 @@ class Table:
 
     Args:
         file: The name to use in messages.
-        columns: Object arrays `[n]` of `str` by name; a column of pictures may hold `bytes`.
+        columns: Object arrays `[n]` of `str` by name, or what stands for one (`Coded`, `Numbers`); a column of
+            pictures may hold `bytes`.
         rows: Row numbers as a spreadsheet shows them, int64 `[n]`.
         garbled: Rows that could not be read well enough to look at their cells, boolean `[n]`.
         bad: Rows with an error, boolean `[n]`.
@@ -28,7 +30,7 @@ class Table:
     """
 
     file: str
-    columns: dict[str, np.ndarray]
+    columns: dict[str, Column]
     rows: np.ndarray
     garbled: np.ndarray
     bad: np.ndarray
@@ -71,12 +73,12 @@ class Table:
         return sorted(self.problems, key=lambda problem: problem.row or 0)
 
 
-def new_table(file: str, columns: dict[str, np.ndarray], size: int, problems: list[Problem]) -> Table:
+def new_table(file: str, columns: dict[str, Column], size: int, problems: list[Problem]) -> Table:
     """Makes a table whose rows stand below a header without gaps.
 
     Args:
         file: The name to use in messages.
-        columns: Object arrays by name, each of that size.
+        columns: Columns by name, each of that size.
         size: The number of rows.
         problems: What is known to be wrong.
     """
