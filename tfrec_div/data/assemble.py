@@ -18,7 +18,7 @@ from tfrec_div.data.checks import (
     item_features,
     user_features,
 )
-from tfrec_div.data.column import factorized
+from tfrec_div.data.column import coded, factorized
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.entities import Entities
 from tfrec_div.data.errors import DataError, Problem
@@ -132,7 +132,7 @@ def assemble(
         interaction_columns=tuple(checked.values["interactions"]),
     )
     interactions = Interactions.from_rows(
-        **_pairs(tables["interactions"], schema),
+        **_pairs(tables["interactions"], user_ids, item_ids),
         user_ids=schema.user_ids,
         item_ids=schema.item_ids,
         rating_scale=settings.rating_scale if "rating" in schema.interaction_columns else None,
@@ -141,7 +141,7 @@ def assemble(
     )
     impressions = None
     if "impressions" in tables:
-        shown = _pairs(tables["impressions"], schema) | _kept(checked, "impressions")
+        shown = _pairs(tables["impressions"], user_ids, item_ids) | _kept(checked, "impressions")
         impressions = Impressions.from_rows(**shown)
     dropped = {table.file: int(table.bad.sum()) for table in tables.values()}
     dropped["images"] = sum(table.lost_pictures for table in tables.values())
@@ -193,11 +193,15 @@ def _unknown(table: Table, known: np.ndarray) -> np.ndarray:
 def _sorted_ids(tables: list[Table], column: str) -> np.ndarray:
     found = []
     for table in tables:
-        codes, uniques = factorized(table.columns[column])
+        link = coded(table.columns[column])
+        uniques = link.distinct[link.order]
         if table.bad.any():
-            uniques = uniques[np.bincount(codes[~table.bad], minlength=len(uniques)) > 0]
+            used = np.bincount(link.codes[~table.bad], minlength=len(uniques)) > 0
+            uniques = uniques[used[link.order]]
         found.append(uniques)
-    ids = sorted(found[0] if len(found) == 1 else set().union(*found))
+    if len(found) == 1:
+        return found[0]
+    ids = sorted(set().union(*found))
     array = np.empty(len(ids), dtype=object)
     array[:] = ids
     return array
@@ -231,18 +235,20 @@ def _statistics(sides: Sides) -> dict[str, dict[str, float]]:
     }
 
 
-def _pairs(table: Table, schema: Schema) -> Columns:
-    return {
-        "user": _rows(table, "user_id", schema.user_ids),
-        "item": _rows(table, "item_id", schema.item_ids),
-    }
+def _pairs(table: Table, user_ids: np.ndarray, item_ids: np.ndarray) -> Columns:
+    return {"user": _rows(table, "user_id", user_ids), "item": _rows(table, "item_id", item_ids)}
 
 
-def _rows(table: Table, column: str, ids: tuple[str, ...]) -> np.ndarray:
-    codes, uniques = factorized(table.columns[column])
-    # A dictionary: the strings know their hashes already, which an index would compute again.
-    place = dict(zip(ids, range(len(ids)), strict=True))
-    rows = np.fromiter(map(place.get, uniques, repeat(-1)), np.int32, len(uniques))[codes]
+def _rows(table: Table, column: str, ids: np.ndarray) -> np.ndarray:
+    found = coded(table.columns[column])
+    if np.array_equal(ids, found.distinct[found.order]):
+        place = np.empty(len(ids), np.int32)
+        place[found.order] = np.arange(len(ids))
+    else:
+        # A dictionary: the strings know their hashes already, which an index would compute again.
+        row_of = dict(zip(ids.tolist(), range(len(ids)), strict=True))
+        place = np.fromiter(map(row_of.get, found.distinct, repeat(-1)), np.int32, len(found.distinct))
+    rows = place[found.codes]
     return rows[~table.bad] if table.bad.any() else rows
 
 

@@ -206,8 +206,11 @@ def _is_place(numbers: np.ndarray) -> np.ndarray:
 
 
 def _seconds(table: Table) -> np.ndarray:
-    seconds, bad = parse_numbers(table.columns["timestamp"])
-    table.report(bad | is_blank(table.columns["timestamp"]), "timestamp", "seconds since 1970")
+    column = table.columns["timestamp"]
+    if isinstance(column, Numbers) and column.within(MILLISECONDS_FROM):
+        return column.values
+    seconds, bad = parse_numbers(column)
+    table.report(bad | is_blank(column), "timestamp", "seconds since 1970")
     large = np.abs(seconds) > MILLISECONDS_FROM
     table.report(large, "timestamp", "seconds since 1970, not milliseconds")
     return np.floor(np.where(np.isnan(seconds) | large, 0.0, seconds)).astype(np.int64)
@@ -240,10 +243,10 @@ def _warn_of_copies(table: Table, columns: list[str]) -> None:
         codes.append(code)
         sizes.append(len(distinct))
     pair = codes[0].astype(np.int64) * max(sizes[1], 1) + codes[1]
-    ordered = np.sort(pair)
+    order = np.argsort(pair)
+    again = pair[order[1:]] == pair[order[:-1]]
     # Only a pair that comes again can be a copy, and few do.
-    again = np.isin(pair, np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
-    rows = np.flatnonzero(again)
+    rows = np.sort(order[np.append(again, False) | np.append(False, again)])
     frame = pd.DataFrame({name: _comparable(table.columns[name], rows) for name in columns})
     copies = np.zeros(len(table), bool)
     copies[rows[frame.duplicated().to_numpy()]] = True

@@ -35,6 +35,12 @@ class Coded:
     def __getitem__(self, row: int) -> str:
         return self.distinct[self.codes[row]]
 
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Places of the distinct strings in the order of the alphabet, int64."""
+        texts = self.distinct.tolist()
+        return np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
@@ -57,6 +63,12 @@ class Numbers:
     def __getitem__(self, row: int) -> str:
         return as_strings(self.values[row : row + 1])[0]
 
+    def within(self, limit: float) -> bool:
+        """Tells whether all are whole numbers in a column of such, none further from zero than `limit`."""
+        numbers = self.values
+        whole = numbers.dtype.kind == "i" and len(numbers) > 0
+        return whole and -limit <= numbers.min() and numbers.max() <= limit
+
     @cached_property
     def coded(self) -> Coded:
         """The same as codes of strings."""
@@ -77,12 +89,17 @@ Column = np.ndarray | Coded | Numbers
 """A column of a table: an object array of `str`, or what stands for one."""
 
 
+def coded(column: Column) -> Coded:
+    """Returns a column as codes of its distinct strings, which come in any order."""
+    if isinstance(column, np.ndarray):
+        return Coded(*pd.factorize(column))
+    return column.coded if isinstance(column, Numbers) else column
+
+
 def factorized(column: Column) -> tuple[np.ndarray, np.ndarray]:
     """Returns codes `[n]` and the distinct strings, as `pandas.factorize` does but in any order."""
-    if isinstance(column, np.ndarray):
-        return pd.factorize(column)
-    coded = column.coded if isinstance(column, Numbers) else column
-    return coded.codes, coded.distinct
+    found = coded(column)
+    return found.codes, found.distinct
 
 
 def strings_of(column: Column) -> np.ndarray:
