@@ -116,6 +116,12 @@ def test_copies_are_those_that_pandas_finds_among_the_strings(rows):
     assert warned == np.flatnonzero(frame.astype(str).duplicated()).tolist()
 
 
+def test_rows_that_differ_in_a_fraction_are_no_copies():
+    pairs = {"user_id": [1] * 5, "item_id": [2] * 5}
+    frame = pd.DataFrame({**pairs, "rating": [3.5, 3.0, np.nan, 3.5, np.nan]})
+    assert [problem.row for problem in from_frames(frame).warnings] == [5, 6]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from([-(2**62), 0, 1, 2**62])), min_size=1

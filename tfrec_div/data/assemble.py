@@ -171,14 +171,14 @@ def _ids(tables: dict[str, Table]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the ids of users and items by row; an item that is dropped takes what refers to it along."""
     links = [tables[name] for name in ("interactions", "impressions") if name in tables]
     if "items" in tables:
-        item_ids = tables["items"].columns["item_id"][~tables["items"].bad]
+        item_ids = tables["items"].strings("item_id")[~tables["items"].bad]
         for table in links:
             table.bad |= _unknown(table, item_ids)
     else:
         item_ids = _sorted_ids(links, "item_id")
     user_ids = _sorted_ids(links, "user_id")
     if "users" in tables:
-        listed = tables["users"].columns["user_id"][~tables["users"].bad]
+        listed = tables["users"].strings("user_id")[~tables["users"].bad]
         others = user_ids[~pd.Index(user_ids, dtype=object).isin(listed)]
         user_ids = np.concatenate([listed, others])
     return user_ids, item_ids

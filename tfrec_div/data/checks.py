@@ -15,7 +15,6 @@ from tfrec_div.data.column import (
     is_blank,
     parse_clicks,
     parse_numbers,
-    strings_of,
 )
 from tfrec_div.data.errors import Problem
 from tfrec_div.data.features import Category, Feature, Image, Number
@@ -48,7 +47,7 @@ def check_interactions(table: Table, items: Table | None, settings: Settings) ->
     """
     _check_pairs(table, items)
     given = [name for name in COLUMNS if name in table.columns and not is_blank(table.columns[name]).all()]
-    values: Columns = {name: strings_of(table.columns[name]) for name in given if name in ("event", "review")}
+    values: Columns = {name: table.strings(name) for name in given if name in ("event", "review")}
     if "rating" in given:
         values["rating"] = _numbers(table, "rating")
         if settings.rating_scale is not None:
@@ -104,7 +103,7 @@ def check_entities(table: Table, features: Iterable[Feature], root: Path | None,
         The raw column of each feature, `[n]`.
     """
     side_id = next(name for name in IDS.values() if name in table.columns)
-    ids = table.columns[side_id]
+    ids = table.strings(side_id)
     blank = is_blank(ids)
     table.report(blank, side_id, "an id")
     table.report(
@@ -118,14 +117,14 @@ def check_entities(table: Table, features: Iterable[Feature], root: Path | None,
         if feature.kind == "number":
             values[name] = _numbers(table, name)
         elif feature.kind == "timestamp":
-            values[name], bad = parse_times(table.columns[name])
+            values[name], bad = parse_times(table.strings(name))
             table.report(bad, name, "a date such as 1995-01-31")
         elif feature.kind == "image":
             # Last, so that pictures of rows that are dropped anyway are not counted as lost.
             check_pictures(table, name, root, decode)
-            values[name] = table.columns[name]
+            values[name] = table.strings(name)
         else:
-            values[name] = table.columns[name]
+            values[name] = table.strings(name)
     return values
 
 
@@ -170,7 +169,9 @@ def user_features(table: Table, settings: Settings) -> tuple[Feature, ...]:
                 Problem(table.file, None, name, "some value in this column; it is ignored", None, "warning")
             )
         else:
-            features.append(Number(name) if _is_numeric(column[~table.garbled]) else Category(name))
+            features.append(
+                Number(name) if _is_numeric(table.strings(name)[~table.garbled]) else Category(name)
+            )
     return tuple(features)
 
 
@@ -179,7 +180,7 @@ def _check_pairs(table: Table, items: Table | None) -> None:
         table.report(is_blank(table.columns[column]), column, "an id")
     if items is not None:
         codes, uniques = factorized(table.columns["item_id"])
-        unknown = ~pd.Index(uniques, dtype=object).isin(items.columns["item_id"])
+        unknown = ~pd.Index(uniques, dtype=object).isin(items.strings("item_id"))
         if unknown.any():
             where = unknown[codes] & ~is_blank(table.columns["item_id"])
             table.report(where, "item_id", f"the id of an item in {items.file}")

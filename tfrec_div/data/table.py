@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfrec_div.data.column import Column
+from tfrec_div.data.column import Column, strings_of
 from tfrec_div.data.errors import DataError, Problem
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -39,6 +39,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def strings(self, column: str) -> np.ndarray:
+        """Returns the cells of a column, an object array `[n]`."""
+        return strings_of(self.columns[column])
 
     def report(
         self,
@@ -73,7 +77,7 @@ class Table:
         return sorted(self.problems, key=lambda problem: problem.row or 0)
 
 
-def new_table(file: str, columns: dict[str, Column], size: int, problems: list[Problem]) -> Table:
+def new_table(file: str, columns: Mapping[str, Column], size: int, problems: list[Problem]) -> Table:
     """Makes a table whose rows stand below a header without gaps.
 
     Args:
@@ -82,7 +86,9 @@ def new_table(file: str, columns: dict[str, Column], size: int, problems: list[P
         size: The number of rows.
         problems: What is known to be wrong.
     """
-    return Table(file, columns, np.arange(2, size + 2), np.zeros(size, bool), np.zeros(size, bool), problems)
+    return Table(
+        file, dict(columns), np.arange(2, size + 2), np.zeros(size, bool), np.zeros(size, bool), problems
+    )
 
 
 def name_columns(
