@@ -238,6 +238,8 @@ def _warn_of_others(table: Table, known: Iterable[str]) -> None:
 
 
 def _warn_of_copies(table: Table, columns: list[str]) -> None:
+    if not len(table):
+        return
     codes, sizes = [], []
     for name in REQUIRED["interactions"]:
         code, distinct = factorized(table.columns[name])
