@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfrec_div.data.checks import (
     item_features,
     user_features,
 )
+from tfrec_div.data.column import coded, factorized
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.entities import Entities
 from tfrec_div.data.errors import DataError, Problem
@@ -130,7 +132,7 @@ def assemble(
         interaction_columns=tuple(checked.values["interactions"]),
     )
     interactions = Interactions.from_rows(
-        **_pairs(tables["interactions"], schema),
+        **_pairs(tables["interactions"], user_ids, item_ids),
         user_ids=schema.user_ids,
         item_ids=schema.item_ids,
         rating_scale=settings.rating_scale if "rating" in schema.interaction_columns else None,
@@ -139,7 +141,7 @@ def assemble(
     )
     impressions = None
     if "impressions" in tables:
-        shown = _pairs(tables["impressions"], schema) | _kept(checked, "impressions")
+        shown = _pairs(tables["impressions"], user_ids, item_ids) | _kept(checked, "impressions")
         impressions = Impressions.from_rows(**shown)
     dropped = {table.file: int(table.bad.sum()) for table in tables.values()}
     dropped["images"] = sum(table.lost_pictures for table in tables.values())
@@ -169,26 +171,36 @@ def _ids(tables: dict[str, Table]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the ids of users and items by row; an item that is dropped takes what refers to it along."""
     links = [tables[name] for name in ("interactions", "impressions") if name in tables]
     if "items" in tables:
-        item_ids = tables["items"].columns["item_id"][~tables["items"].bad]
+        item_ids = tables["items"].strings("item_id")[~tables["items"].bad]
         for table in links:
             table.bad |= _unknown(table, item_ids)
     else:
         item_ids = _sorted_ids(links, "item_id")
     user_ids = _sorted_ids(links, "user_id")
     if "users" in tables:
-        listed = tables["users"].columns["user_id"][~tables["users"].bad]
+        listed = tables["users"].strings("user_id")[~tables["users"].bad]
         others = user_ids[~pd.Index(user_ids, dtype=object).isin(listed)]
         user_ids = np.concatenate([listed, others])
     return user_ids, item_ids
 
 
 def _unknown(table: Table, known: np.ndarray) -> np.ndarray:
-    codes, uniques = pd.factorize(table.columns["item_id"])
-    return ~pd.Index(uniques, dtype=object).isin(known)[codes]
+    codes, uniques = factorized(table.columns["item_id"])
+    unknown = ~pd.Index(uniques, dtype=object).isin(known)
+    return unknown[codes] if unknown.any() else np.zeros(len(table), bool)
 
 
 def _sorted_ids(tables: list[Table], column: str) -> np.ndarray:
-    found = [pd.unique(table.columns[column][~table.bad]) for table in tables]
+    found = []
+    for table in tables:
+        link = coded(table.columns[column])
+        uniques = link.distinct[link.order]
+        if table.bad.any():
+            used = np.bincount(link.codes[~table.bad], minlength=len(uniques)) > 0
+            uniques = uniques[used[link.order]]
+        found.append(uniques)
+    if len(found) == 1:
+        return found[0]
     ids = sorted(set().union(*found))
     array = np.empty(len(ids), dtype=object)
     array[:] = ids
@@ -223,14 +235,25 @@ def _statistics(sides: Sides) -> dict[str, dict[str, float]]:
     }
 
 
-def _pairs(table: Table, schema: Schema) -> Columns:
-    keep = ~table.bad
-    return {
-        "user": schema.user_rows(table.columns["user_id"][keep]),
-        "item": schema.item_rows(table.columns["item_id"][keep]),
-    }
+def _pairs(table: Table, user_ids: np.ndarray, item_ids: np.ndarray) -> Columns:
+    return {"user": _rows(table, "user_id", user_ids), "item": _rows(table, "item_id", item_ids)}
+
+
+def _rows(table: Table, column: str, ids: np.ndarray) -> np.ndarray:
+    found = coded(table.columns[column])
+    if np.array_equal(ids, found.distinct[found.order]):
+        place = np.empty(len(ids), np.int32)
+        place[found.order] = np.arange(len(ids))
+    else:
+        # A dictionary: the strings know their hashes already, which an index would compute again.
+        row_of = dict(zip(ids.tolist(), range(len(ids)), strict=True))
+        place = np.fromiter(map(row_of.get, found.distinct, repeat(-1)), np.int32, len(found.distinct))
+    rows = place[found.codes]
+    return rows[~table.bad] if table.bad.any() else rows
 
 
 def _kept(checked: Checked, name: str) -> Columns:
+    if not checked.tables[name].bad.any():
+        return checked.values[name]
     keep = ~checked.tables[name].bad
     return {column: values[keep] for column, values in checked.values[name].items()}

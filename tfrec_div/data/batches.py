@@ -185,16 +185,13 @@ class Batches:
             seed = tf.stack([self.seed, epoch * 1_000_003 + step])
             missing = tf.random.stateless_uniform(tf.shape(before), seed, maxval=self.horizon)
             before -= tf.cast(missing * tf.cast(before, tf.float32), tf.int32)
-        # As wide as the batch needs: most histories are far shorter than the longest one allowed.
-        longest = tf.minimum(self.max_history, tf.reduce_max(before))
-        back = tf.range(longest)[tf.newaxis, :]
-        inside = back < before[:, tf.newaxis]
-        position = tf.where(inside, (start + before)[:, tf.newaxis] - 1 - back, 0)
-        batch["history"] = tf.where(inside, tf.gather(items, position), UNKNOWN)
-        batch["history_weight"] = tf.where(inside, tf.gather(strength, position), 0.0)
+        last = start + before
+        first = tf.maximum(last - self.max_history, start)
+        # As wide as the batch needs, and looked up only where there is something: most histories are far shorter
+        # than the longest one allowed.
+        back = tf.ragged.range(last - 1, first - 1, -1)
+        batch["history"] = tf.gather(items, back).to_tensor(UNKNOWN)
+        batch["history_weight"] = tf.gather(strength, back).to_tensor(0.0)
         if self.context is not None:
-            back = tf.range(tf.reduce_max(before))[tf.newaxis, :]
-            inside = back < before[:, tf.newaxis]
-            position = tf.where(inside, start[:, tf.newaxis] + back, 0)
-            batch["exclude"] = tf.where(inside, tf.gather(items, position), UNKNOWN)
+            batch["exclude"] = tf.gather(items, tf.ragged.range(start, last)).to_tensor(UNKNOWN)
         return batch

@@ -8,13 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfrec_div.data.column import (
+    Column,
+    Numbers,
+    factorized,
+    is_blank,
+    parse_clicks,
+    parse_numbers,
+)
 from tfrec_div.data.errors import Problem
 from tfrec_div.data.features import Category, Feature, Image, Number
 from tfrec_div.data.interactions import COLUMNS
 from tfrec_div.data.pictures import check_pictures
 from tfrec_div.data.settings import IDS, ITEM_FEATURES, Settings
 from tfrec_div.data.table import Table
-from tfrec_div.data.values import MILLISECONDS_FROM, is_blank, parse_clicks, parse_numbers, parse_times
+from tfrec_div.data.values import MILLISECONDS_FROM, parse_times
 
 REQUIRED = {
     "interactions": ("user_id", "item_id"),
@@ -39,7 +47,7 @@ def check_interactions(table: Table, items: Table | None, settings: Settings) ->
     """
     _check_pairs(table, items)
     given = [name for name in COLUMNS if name in table.columns and not is_blank(table.columns[name]).all()]
-    values: Columns = {name: table.columns[name] for name in given if name in ("event", "review")}
+    values: Columns = {name: table.strings(name) for name in given if name in ("event", "review")}
     if "rating" in given:
         values["rating"] = _numbers(table, "rating")
         if settings.rating_scale is not None:
@@ -95,7 +103,7 @@ def check_entities(table: Table, features: Iterable[Feature], root: Path | None,
         The raw column of each feature, `[n]`.
     """
     side_id = next(name for name in IDS.values() if name in table.columns)
-    ids = table.columns[side_id]
+    ids = table.strings(side_id)
     blank = is_blank(ids)
     table.report(blank, side_id, "an id")
     table.report(
@@ -109,14 +117,14 @@ def check_entities(table: Table, features: Iterable[Feature], root: Path | None,
         if feature.kind == "number":
             values[name] = _numbers(table, name)
         elif feature.kind == "timestamp":
-            values[name], bad = parse_times(table.columns[name])
+            values[name], bad = parse_times(table.strings(name))
             table.report(bad, name, "a date such as 1995-01-31")
         elif feature.kind == "image":
             # Last, so that pictures of rows that are dropped anyway are not counted as lost.
             check_pictures(table, name, root, decode)
-            values[name] = table.columns[name]
+            values[name] = table.strings(name)
         else:
-            values[name] = table.columns[name]
+            values[name] = table.strings(name)
     return values
 
 
@@ -161,7 +169,9 @@ def user_features(table: Table, settings: Settings) -> tuple[Feature, ...]:
                 Problem(table.file, None, name, "some value in this column; it is ignored", None, "warning")
             )
         else:
-            features.append(Number(name) if _is_numeric(column[~table.garbled]) else Category(name))
+            features.append(
+                Number(name) if _is_numeric(table.strings(name)[~table.garbled]) else Category(name)
+            )
     return tuple(features)
 
 
@@ -169,10 +179,11 @@ def _check_pairs(table: Table, items: Table | None) -> None:
     for column in ("user_id", "item_id"):
         table.report(is_blank(table.columns[column]), column, "an id")
     if items is not None:
-        codes, uniques = pd.factorize(table.columns["item_id"])
-        unknown = ~pd.Index(uniques, dtype=object).isin(items.columns["item_id"])
-        where = unknown[codes] & ~is_blank(table.columns["item_id"])
-        table.report(where, "item_id", f"the id of an item in {items.file}")
+        codes, uniques = factorized(table.columns["item_id"])
+        unknown = ~pd.Index(uniques, dtype=object).isin(items.strings("item_id"))
+        if unknown.any():
+            where = unknown[codes] & ~is_blank(table.columns["item_id"])
+            table.report(where, "item_id", f"the id of an item in {items.file}")
 
 
 def _numbers(
@@ -196,8 +207,11 @@ def _is_place(numbers: np.ndarray) -> np.ndarray:
 
 
 def _seconds(table: Table) -> np.ndarray:
-    seconds, bad = parse_numbers(table.columns["timestamp"])
-    table.report(bad | is_blank(table.columns["timestamp"]), "timestamp", "seconds since 1970")
+    column = table.columns["timestamp"]
+    if isinstance(column, Numbers) and column.within(MILLISECONDS_FROM):
+        return column.values
+    seconds, bad = parse_numbers(column)
+    table.report(bad | is_blank(column), "timestamp", "seconds since 1970")
     large = np.abs(seconds) > MILLISECONDS_FROM
     table.report(large, "timestamp", "seconds since 1970, not milliseconds")
     return np.floor(np.where(np.isnan(seconds) | large, 0.0, seconds)).astype(np.int64)
@@ -224,6 +238,26 @@ def _warn_of_others(table: Table, known: Iterable[str]) -> None:
 
 
 def _warn_of_copies(table: Table, columns: list[str]) -> None:
-    codes = pd.DataFrame({name: pd.factorize(table.columns[name])[0] for name in columns})
-    copies = codes.duplicated().to_numpy() & ~table.bad
-    table.report(copies, None, "no exact copy of an earlier row", severity="warning")
+    if not len(table):
+        return
+    codes, sizes = [], []
+    for name in REQUIRED["interactions"]:
+        code, distinct = factorized(table.columns[name])
+        codes.append(code)
+        sizes.append(len(distinct))
+    pair = codes[0].astype(np.int64) * max(sizes[1], 1) + codes[1]
+    order = np.argsort(pair)
+    again = pair[order[1:]] == pair[order[:-1]]
+    # Only a pair that comes again can be a copy, and few do.
+    rows = np.sort(order[np.append(again, False) | np.append(False, again)])
+    frame = pd.DataFrame({name: _comparable(table.columns[name], rows) for name in columns})
+    copies = np.zeros(len(table), bool)
+    copies[rows[frame.duplicated().to_numpy()]] = True
+    table.report(copies & ~table.bad, None, "no exact copy of an earlier row", severity="warning")
+
+
+def _comparable(column: Column, rows: np.ndarray) -> np.ndarray:
+    """Returns a number for each row, the same for the same text."""
+    if isinstance(column, Numbers):
+        return pd.factorize(column.values[rows], use_na_sentinel=False)[0]
+    return factorized(column)[0][rows]

@@ -79,7 +79,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Table], Settings, list[Problem]
         elif files:
             try:
                 renames = settings.columns.get(name, {})
-                tables[name] = read_table(files[0], renames, REQUIRED[name], picture_columns(name, settings))
+                pictures = picture_columns(name, settings)
+                tables[name] = read_table(files[0], renames, REQUIRED[name], pictures, coded=name not in IDS)
             except DataError as error:
                 fatal += error.problems
         elif name == "interactions":

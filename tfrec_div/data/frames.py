@@ -13,7 +13,7 @@ from tfrec_div.data.checks import REQUIRED
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.data.folder import picture_columns
-from tfrec_div.data.settings import parse_settings
+from tfrec_div.data.settings import IDS, parse_settings
 from tfrec_div.data.tables import table_from_frame
 
 
@@ -74,7 +74,8 @@ def from_frames(
         if not isinstance(frame, pd.DataFrame):
             raise TypeError(f"expected a pandas DataFrame for {table}, got {type(frame).__name__}")
         try:
-            tables[table] = table_from_frame(frame, table, REQUIRED[table], picture_columns(table, settings))
+            pictures = picture_columns(table, settings)
+            tables[table] = table_from_frame(frame, table, REQUIRED[table], pictures, coded=table not in IDS)
         except DataError as error:
             fatal += error.problems
     root = None if image_root is None else Path(image_root)

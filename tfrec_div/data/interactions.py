@@ -112,7 +112,7 @@ class Interactions:
             if column is not None
         }
         tie = _tie_hash(user_ids, item_ids, user, item)
-        order = np.lexsort((tie, given["timestamp"], user) if "timestamp" in given else (tie, user))
+        order = _order(user, tie, given.get("timestamp"))
         given = {name: column[order] for name, column in given.items()}
         if "rating" in given and rating_scale is None:
             known = given["rating"][np.isfinite(given["rating"])]
@@ -263,6 +263,25 @@ class Interactions:
         if self.event is None or "view" not in self.event_names or not set(WANTED) & set(self.event_names):
             return None
         return pd.Series(self.event, dtype=object).isin(WANTED).to_numpy()
+
+
+def _order(user: np.ndarray, tie: np.ndarray, timestamp: np.ndarray | None) -> np.ndarray:
+    """Returns the order by user, time and tie: that of `np.lexsort`, in a fraction of its time."""
+    keys = (tie, user) if timestamp is None else (tie, timestamp, user)
+    if not len(user) or timestamp is None:
+        return np.lexsort(keys)
+    first, last = int(timestamp.min()), int(timestamp.max())
+    span = last - first + 1
+    if (int(user.max()) + 1) * span >= 2**63:
+        return np.lexsort(keys)
+    # User and time make one number, which is fast to sort by; what is equal in both is put in order afterwards.
+    both = user.astype(np.int64) * span + (timestamp - first)
+    order = np.argsort(both)
+    equal = both[order[1:]] == both[order[:-1]]
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((rows, tie[rows], both[rows]))]
+    return order
 
 
 def _tie_hash(

@@ -31,7 +31,7 @@ def check_pictures(table: Table, column: str, root: Path | None, decode: bool = 
         root: The folder that paths are relative to.
         decode: Whether to decode the pictures too, with a progress bar when that takes long.
     """
-    codes, uniques = pd.factorize(table.columns[column])
+    codes, uniques = pd.factorize(table.strings(column))
     faults: dict[int, tuple[str, str]] = {}
     sources: dict[int, bytes | Path] = {}
     for index, value in enumerate(uniques):
@@ -58,7 +58,7 @@ def check_pictures(table: Table, column: str, root: Path | None, decode: bool = 
         found = {int(cell): faults[codes[cell]][1] for cell in np.flatnonzero(where)}
         table.report(where, column, expected, found=found, drops=False)
         table.lost_pictures += int((where & ~table.bad).sum())
-        table.columns[column][where] = ""
+        table.strings(column)[where] = ""
 
 
 def leaves_folder(path: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from tfrec_div.data.column import Column, strings_of
 from tfrec_div.data.errors import DataError, Problem
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -19,7 +20,8 @@ class Table:
 
     Args:
         file: The name to use in messages.
-        columns: Object arrays `[n]` of `str` by name; a column of pictures may hold `bytes`.
+        columns: Object arrays `[n]` of `str` by name, or what stands for one (`Coded`, `Numbers`); a column of
+            pictures may hold `bytes`.
         rows: Row numbers as a spreadsheet shows them, int64 `[n]`.
         garbled: Rows that could not be read well enough to look at their cells, boolean `[n]`.
         bad: Rows with an error, boolean `[n]`.
@@ -28,7 +30,7 @@ class Table:
     """
 
     file: str
-    columns: dict[str, np.ndarray]
+    columns: dict[str, Column]
     rows: np.ndarray
     garbled: np.ndarray
     bad: np.ndarray
@@ -37,6 +39,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def strings(self, column: str) -> np.ndarray:
+        """Returns the cells of a column, an object array `[n]`."""
+        return strings_of(self.columns[column])
 
     def report(
         self,
@@ -71,16 +77,18 @@ class Table:
         return sorted(self.problems, key=lambda problem: problem.row or 0)
 
 
-def new_table(file: str, columns: dict[str, np.ndarray], size: int, problems: list[Problem]) -> Table:
+def new_table(file: str, columns: Mapping[str, Column], size: int, problems: list[Problem]) -> Table:
     """Makes a table whose rows stand below a header without gaps.
 
     Args:
         file: The name to use in messages.
-        columns: Object arrays by name, each of that size.
+        columns: Columns by name, each of that size.
         size: The number of rows.
         problems: What is known to be wrong.
     """
-    return Table(file, columns, np.arange(2, size + 2), np.zeros(size, bool), np.zeros(size, bool), problems)
+    return Table(
+        file, dict(columns), np.arange(2, size + 2), np.zeros(size, bool), np.zeros(size, bool), problems
+    )
 
 
 def name_columns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.tasks.cross_entropy import cross_entropy
 from tfrec_div.tasks.masking import column_of, hit_columns, mask_rows
 from tfrec_div.tasks.negatives import Candidates
 from tfrec_div.tasks.replicas import gather_replicas, sum_replicas
@@ -84,27 +85,31 @@ class InBatchSoftmax(keras.layers.Layer):
                 probability = tf.concat([probability, shared.probability], 0)
         columns, column, count = tf.unique_with_counts(rows)
         first = tf.math.unsorted_segment_min(tf.range(tf.size(rows)), column, tf.size(columns))
-        scores = self._correct(
-            tf.matmul(queries, tf.gather(vectors, first), transpose_b=True),
-            None if probability is None else tf.gather(probability, first),
+        copies = tf.math.log(tf.cast(count, queries.dtype))
+        # What is added to a column is one more entry of its vector: the product adds it on the way.
+        offset = copies if probability is None else copies - _log_probability(tf.gather(probability, first))
+        scores = tf.matmul(
+            tf.concat([queries / self.temperature, tf.ones_like(queries[:, :1])], axis=1),
+            tf.concat([tf.gather(vectors, first), offset[:, tf.newaxis]], axis=1),
+            transpose_b=True,
         )
-        copies = tf.math.log(tf.cast(count, scores.dtype))
         labels = column_of(columns, item_ids)
         # The copies of the target itself are no negatives: its column counts once.
         place = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
         change = -tf.gather(copies, labels)
         if known is not None:
-            found = column_of(columns, known)
-            hits = tf.where((found >= 0) & (found != labels[:, tf.newaxis]))
-            hit_place = tf.stack([tf.cast(hits[:, 0], tf.int32), tf.gather_nd(found, hits)], axis=1)
+            # Most of a history is padding, which is left out before anything is looked up.
+            there = tf.where(known >= 0)
+            query, found = tf.cast(there[:, 0], tf.int32), column_of(columns, tf.gather_nd(known, there))
+            hit = tf.where((found >= 0) & (found != tf.gather(labels, query)))[:, 0]
+            hit_place = tf.stack([tf.gather(query, hit), tf.gather(found, hit)], axis=1)
             place = tf.concat([place, hit_place], axis=0)
-            change = tf.concat([change, tf.fill(tf.shape(hits)[:1], -float("inf"))], axis=0)
-        return labels, tf.tensor_scatter_nd_add(scores + copies, place, change)
+            change = tf.concat([change, tf.fill(tf.shape(hit), -float("inf"))], axis=0)
+        return labels, tf.tensor_scatter_nd_add(scores, place, change)
 
     def _correct(self, scores: tf.Tensor, probability: tf.Tensor | None) -> tf.Tensor:
         scores = scores / self.temperature
-        # A probability of zero (an item that training never met) must not make the score infinite.
-        return scores if probability is None else scores - tf.math.log(tf.maximum(probability, 1e-30))
+        return scores if probability is None else scores - _log_probability(probability)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
@@ -156,7 +161,12 @@ class FullSoftmax(keras.layers.Layer):
         return {**super().get_config(), "temperature": self.temperature}
 
 
+def _log_probability(probability: tf.Tensor) -> tf.Tensor:
+    # A probability of zero (an item that training never met) must not make the score infinite.
+    return tf.math.log(tf.maximum(probability, 1e-30))
+
+
 def _mean_cross_entropy(labels: tf.Tensor, scores: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+    loss = cross_entropy(labels, scores)
     total = tf.reduce_sum(loss if weight is None else loss * weight)
     return total / tf.cast(sum_replicas(tf.shape(labels)[0]), total.dtype)
