@@ -87,6 +87,10 @@ class RetrievalModel(SavesOptimizerState):
         """Returns the weights that were trained for long before, which the default optimizer changes with care."""
         return ()
 
+    def _rates(self) -> dict[str, float]:
+        """Returns factors of the default optimizer's learning rate, by the name of a weight."""
+        return {weight.name: MODEL_RATE for weight in self._careful_weights()}
+
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
         """Returns the batches as training wants them, and what is to be called in training."""
         return batches, []
@@ -132,8 +136,7 @@ class RetrievalModel(SavesOptimizerState):
         if optimizer is None:
             with self.distribute_strategy.scope():
                 self._rate = FallingRate(LEARNING_RATE)
-                rates = {weight.name: MODEL_RATE for weight in self._careful_weights()}
-                optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99, rates=rates)
+                optimizer = LazyAdam(self._rate, weight_decay=0.1, beta_2=0.99, rates=self._rates())
         super().compile(optimizer=optimizer, **kwargs)
 
     def fit(self, x=None, *args, epochs: int = 1, initial_epoch: int = 0, **kwargs):

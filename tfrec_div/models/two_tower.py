@@ -19,11 +19,12 @@ from tfrec_div.precision import check_precision, precision_scope
 from tfrec_div.tasks.negatives import MinedNegatives, Negatives, ShownNegatives
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
+from tfrec_div.towers.content_profile import ContentProfile
 from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.fusion import uses_sequences
 from tfrec_div.towers.image import ImageEncoder
-from tfrec_div.towers.item_tower import TITLE, build_item_tower, encode_items, is_trained, item_spec
+from tfrec_div.towers.item_tower import TITLE, build_item_tower, build_views, encode_items, is_trained, item_spec
 from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.parts import gives_parts, parts_name
 from tfrec_div.towers.query_tower import (
@@ -40,6 +41,8 @@ from tfrec_div.towers.texts import text_fields as _text_fields
 
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
+# Of the learning rate, for the few numbers that weigh the modalities of a profile.
+GAIN_RATE = 10.0
 # Costly items that are encoded at once.
 MODEL_BATCH = 64
 
@@ -80,6 +83,10 @@ class TwoTower(RetrievalModel):
             ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer. "cross_modal" reads
             the tokens of the texts and the regions of the pictures; see docs/fusion.md for the memory it takes.
         modality_dropout: Share of an item's features that training takes for missing, see `Tower`.
+        content_profile: Whether scores also go by the likeness of an item's content to that of the history, see
+            `ContentProfile`. With it an item without an id (never met in training, or taken for new by
+            `item_id_dropout`) goes by this likeness alone. It needs histories and a frozen text or image tower,
+            categories or numbers, and is left out with `normalize`.
         precision: Keras' policy of the towers: "float32", "mixed_bfloat16" or "mixed_float16"; None is the global
             one. Vectors leave the towers as float32, and so do all scores and losses.
         **kwargs: As for any Keras model.
@@ -119,6 +126,7 @@ class TwoTower(RetrievalModel):
         precision: str | None = None,
         text_fields: Sequence[str] | None = None,
         user_text: str | None = None,
+        content_profile: bool = True,
         **kwargs,
     ):
         precision = precision or keras.mixed_precision.global_policy().name
@@ -151,6 +159,7 @@ class TwoTower(RetrievalModel):
             "precision": precision,
             "text_fields": text_fields and tuple(text_fields),
             "user_text": user_text,
+            "content_profile": content_profile,
         }
         check_user_text(schema, user_text, self.text_encoder)
         self.text_fields = _text_fields(schema, "item", text_fields) if self.text_encoder else []
@@ -190,6 +199,9 @@ class TwoTower(RetrievalModel):
                 text=self.text_encoder,
                 user_text=user_text,
             )
+        views = build_views(self.item_tower, embedding_dim)
+        wanted = content_profile and views and self.reads_history and not normalize
+        self.profile = ContentProfile(views, schema.num_items, name="content_profile") if wanted else None
         self.item_id_dropout = RepeatableDropout(item_id_dropout, whole_rows=True, seed=2, dtype="float32")
         # Without autocast: a probability of one in a million is zero in float16.
         per_item = {"shape": (schema.num_items,), "initializer": "zeros", "experimental_autocast": False}
@@ -203,8 +215,9 @@ class TwoTower(RetrievalModel):
         full = loss == "full" or (loss == "auto" and small and not negatives)
         self.task = FullSoftmax(temperature) if full else InBatchSoftmax(temperature)
         # The bias is one more entry of an item's vector, and a one in the query: the index knows products only.
-        self.index = BruteForce(embedding_dim + 1, schema.num_items, dtype="float32")
-        self.sampling = NegativeSampling(negatives, schema.num_users, schema.num_items, embedding_dim + 1)
+        width = embedding_dim + (self.profile.dim if self.profile else 0) + 1
+        self.index = BruteForce(width, schema.num_items, dtype="float32")
+        self.sampling = NegativeSampling(negatives, schema.num_users, schema.num_items, width)
         self._add_metrics()
         self({"user_id": tf.zeros([1], tf.int32), "item_id": tf.zeros([1], tf.int32), **_no_history(1)})
 
@@ -223,7 +236,10 @@ class TwoTower(RetrievalModel):
         return tf.reduce_sum(queries * tf.gather(items, position(inputs["item_id"])), axis=-1)
 
     def item_vectors(self, batch_size: int = 4096) -> tf.Tensor:
-        """Encodes the whole catalogue once, float [num_items, embedding_dim + 1]; the last entry is the bias."""
+        """Encodes the whole catalogue once, float [num_items, dim].
+
+        The entries are the item tower's vector, the views of the content profile, and the bias.
+        """
         rows = tf.range(self.schema.num_items)
         encode = self._encode_items
         if self.costly_items:
@@ -270,7 +286,7 @@ class TwoTower(RetrievalModel):
         return names, weights.numpy()
 
     def query_vectors(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Encodes queries against the vectors in the index, float [batch, embedding_dim + 1].
+        """Encodes queries against the vectors in the index, float [batch, dim].
 
         Args:
             query: `user_id`, `history`, `history_weight` as for a call of the model.
@@ -284,8 +300,28 @@ class TwoTower(RetrievalModel):
             keep = self.item_id_dropout(tf.ones_like(bias), training=True)
             features["item_id"] *= tf.cast(keep, features["item_id"].dtype)
             bias *= keep
-        vectors = self.item_tower(features, training=training)
-        return tf.concat([tf.cast(vectors, tf.float32), bias[:, tf.newaxis]], axis=1)
+        views = tf.stop_gradient(self.profile(rows)) if self.profile else None
+        vectors = self.embed(features, views, training)
+        return tf.concat([vectors, bias[:, tf.newaxis]], axis=1)
+
+    def embed(
+        self, features: dict[str, tf.Tensor], views: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """Returns the vectors of items by their encoded features, float [batch, dim of the index - 1].
+
+        Args:
+            features: As `encode_items` makes them, `[batch, ...]` each.
+            views: What the content profile makes of them, if it is at hand; float [batch, views].
+            training: Whether dropout is active.
+        """
+        vectors = tf.cast(self.item_tower(features, training=training), tf.float32)
+        if self.profile is None:
+            return vectors
+        if "item_id" in self.item_tower.encoders and not self.trains_models:
+            # What the tower says of an item that it has not met was learned from others, each with an id of its own.
+            vectors *= tf.cast(features["item_id"] > 0, tf.float32)[:, tf.newaxis]
+        views = self.profile.encode(features) if views is None else views
+        return tf.concat([vectors, views], axis=1)
 
     # Kept out of Keras' sight (a cached property goes to the instance's dictionary directly).
     @cached_property
@@ -325,8 +361,11 @@ class TwoTower(RetrievalModel):
             features = {**features, "history": {"vectors": vectors, "weights": weights}}
         if self.user_text == "history_titles":
             features = {**features, "text": self._history_titles(inputs["history"])}
-        queries = tf.cast(self.query_tower(features, training=training), tf.float32)
-        return tf.concat([queries, tf.ones_like(queries[:, :1])], axis=1)
+        parts = [tf.cast(self.query_tower(features, training=training), tf.float32)]
+        if self.profile is not None:
+            # The towers learn what the profile leaves to say; its gains learn in `_profile_loss`.
+            parts.append(tf.stop_gradient(self.profile.query(history, weights)))
+        return tf.concat([*parts, tf.ones_like(parts[0][:, :1])], axis=1)
 
     def _history_titles(self, history: tf.Tensor) -> tf.Tensor:
         """Returns the titles of the latest items [batch, steps], joined, as rows of the text encoder."""
@@ -363,6 +402,8 @@ class TwoTower(RetrievalModel):
             parts=self.reads_sequences,
         )
         self.item_table.fill(features)
+        if self.profile is not None:
+            self.profile.fill(features, counts > 0)
         users = encode_users(data, self.text_encoder, self.user_text, cache_dir, progress)
         self.user_table.fill(users)
         if self.user_text == "features":
@@ -389,6 +430,10 @@ class TwoTower(RetrievalModel):
         models = [e for e in (self.text_encoder, self.image_encoder) if e is not None]
         return [weight for model in models for weight in model.trainable_weights]
 
+    def _rates(self) -> dict[str, float]:
+        rates = super()._rates()
+        return rates | {self.profile.log_gain.name: GAIN_RATE} if self.profile else rates
+
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
         shown, data = self.sampling.of(ShownNegatives), batches.dataset
         if shown is not None:
@@ -409,7 +454,11 @@ class TwoTower(RetrievalModel):
         if isinstance(self.task, FullSoftmax):
             if training:
                 items = self._without_new_items(items, targets)
-            return self.task(queries, items, targets, inputs["history"], inputs["weight"])
+
+            def loss_of(queries, items):
+                return self.task(queries, items, targets, inputs["history"], inputs["weight"])
+
+            return self._with_profile_loss(loss_of, queries, items, training)
 
         def vectors_of(rows):
             return tf.gather(items, position(rows))
@@ -419,18 +468,34 @@ class TwoTower(RetrievalModel):
             return self.sampling.probability(share, tf.size(targets)) if training else share
 
         vectors = vectors_of(targets)
-        loss = self.task(
-            queries,
-            vectors,
-            item_ids=targets,
-            item_probability=probability_of(targets),
-            sample_weight=inputs["weight"],
-            known=inputs["history"],
-            **(self.sampling.candidates(drawn, vectors_of, probability_of) if training else {}),
-        )
+        more = self.sampling.candidates(drawn, vectors_of, probability_of) if training else {}
+
+        def loss_of(queries, vectors, **more):
+            return self.task(
+                queries,
+                vectors,
+                item_ids=targets,
+                item_probability=probability_of(targets),
+                sample_weight=inputs["weight"],
+                known=inputs["history"],
+                **more,
+            )
+
+        loss = self._with_profile_loss(loss_of, queries, vectors, training, **more)
         if training:
             self.sampling.remember(targets, vectors)
         return loss
+
+    def _with_profile_loss(self, loss_of, queries: tf.Tensor, items: tf.Tensor, training: bool, **more) -> tf.Tensor:
+        """Returns the loss, with the gradient of the profile's gains from what the profile achieves by itself.
+
+        Beside ids, content looks all but useless for the items of the training data, and that it is not for others.
+        """
+        loss = loss_of(queries, items, **more)
+        if self.profile is None or not training:
+            return loss
+        alone = loss_of(self.profile.alone(queries, self.embedding_dim), tf.stop_gradient(items))
+        return loss + alone - tf.stop_gradient(alone)
 
     def _without_new_items(self, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Takes the items that training has not met out of the softmax.

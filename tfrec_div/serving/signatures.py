@@ -117,7 +117,7 @@ class ServingModule(tf.Module):
             encoded = raw(features)
             # An item that training has not met goes by its content, as it does in the index.
             encoded["item_id"] = tf.gather(retriever.item_table.values["item_id"], encoded["item_id"])
-            return {"embeddings": retriever.item_tower(encoded)}
+            return {"embeddings": retriever.embed(encoded)}
 
         functions = {
             "serving_default": serving_default,

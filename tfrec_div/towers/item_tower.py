@@ -18,6 +18,7 @@ from tfrec_div.towers.fusion import fusion_layer, uses_sequences
 from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.parts import PartsEncoder, all_parts, gives_parts, parts_name, parts_spec
 from tfrec_div.towers.tower import Tower
+from tfrec_div.towers.views import CodeView, NumberView, VectorView, View
 
 # The pieces of each item's title, for queries that read the titles of a history.
 TITLE = "title_pieces"
@@ -221,3 +222,21 @@ def build_item_tower(
         modality_dropout=modality_dropout,
         name="item_tower",
     )
+
+
+def build_views(item_tower: Tower, dim: int) -> dict[str, View]:
+    """Makes a view of each feature of an item tower that has a fixed meaning: not of ids nor of trained models.
+
+    Args:
+        item_tower: The tower.
+        dim: Length that a view has at most.
+    """
+    views: dict[str, View] = {}
+    for name, encoder in item_tower.encoders.items():
+        if isinstance(encoder, VectorEncoder | PartsEncoder):
+            views[name] = VectorView(encoder.input_dim, dim, name=f"view_of_{name}")
+        elif isinstance(encoder, NumberEncoder):
+            views[name] = NumberView(name=f"view_of_{name}")
+        elif isinstance(encoder, CodeEncoder) and name != "item_id":
+            views[name] = CodeView(encoder.num_codes, dim, name=f"view_of_{name}")
+    return views

@@ -31,6 +31,8 @@ class EpochCheckpoints(keras.callbacks.Callback):
         super().__init__()
         self._run = run
         state = {"query": model.query_tower, "item": model.item_tower, "optimizer": model.optimizer}
+        if model.profile is not None:
+            state["profile"] = model.profile
         self._checkpoint = tf.train.Checkpoint(
             **state,
             bias=model.item_bias,
