@@ -100,7 +100,7 @@ def test_workers_of_parameter_servers_train_and_the_chief_evaluates(tmp_path):
             server.wait(30)
     found = json.loads((tmp_path / "found.json").read_text())
     losses = found["history"]["val_loss"]
-    # 318 examples, 32 a step: ten steps in each of six epochs, whichever worker takes them.
+    # Some 300 examples, 32 a step: ten steps in each of six epochs, whichever worker takes them.
     assert found["steps"] == 60
     assert losses[-1] < losses[0] - 0.03
     served, alone = found["evaluated"]
