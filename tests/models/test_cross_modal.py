@@ -54,7 +54,7 @@ def fitted(data, cache_dir, kind="frozen", epochs=2, **options):
     return model, history.history["loss"]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=["frozen", "mixed", pytest.param("trained", marks=pytest.mark.slow)])
 def model(request, shop, cache_dir):
     # A network of random weights is no more than finite when its batch normalisation is trained.
     learns = request.param != "trained"

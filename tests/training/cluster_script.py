@@ -30,6 +30,20 @@ def fit(strategy, data, loss, optimizer, batches):
     return {"loss": found, "evaluated": evaluated, "moved": [m.ravel().tolist() for m in moved]}
 
 
+def serve(strategy, data):
+    """Trains by parameter servers; the losses, and what `evaluate` says there and of a copy in this process."""
+    with strategy.scope():
+        model = TwoTower(data.schema, embedding_dim=8)
+        model.compile()
+    batches, held_out = data.batches(32), data.batches(61, context=data)
+    history = model.fit(batches, epochs=6, validation_data=held_out.as_dataset(epochs=1), verbose=0).history
+    copy = TwoTower.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    copy.compile()
+    sides = [one.evaluate(held_out, verbose=0, return_dict=True) for one in (model, copy)]
+    return {"history": history, "evaluated": sides, "steps": int(model.optimizer.iterations.numpy())}
+
+
 def strategy_of(name):
     """Makes the strategy of a name; with parameter servers all but the chief serve until they are ended."""
     if name != "parameter_server":
@@ -51,7 +65,9 @@ def main():
     data = make_synthetic(40, 30, interactions_per_user=8, images=False, seed=3)
     step, epoch = data.batches(len(data.interactions), horizon=0), data.batches(61, max_history=10)
     found = {}
-    for loss in ("full", "in_batch"):
+    if name == "parameter_server":
+        found = serve(strategy, data)
+    for loss in () if found else ("full", "in_batch"):
         with strategy.scope():
             descent, adam = keras.optimizers.legacy.SGD(1.0), LazyAdam(1e-2)
         found[f"{loss}_step"] = fit(strategy, data, loss, descent, step)

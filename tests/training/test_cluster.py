@@ -85,6 +85,31 @@ def test_two_workers_report_an_epoch_of_odd_batches_as_one_does(loss, found):
     assert found["1"][f"{loss}_epoch"]["evaluated"] == first["evaluated"]
 
 
+@pytest.mark.slow
+def test_workers_of_parameter_servers_train_and_the_chief_evaluates(tmp_path):
+    free = addresses(5)
+    cluster = {"chief": free[:1], "worker": free[1:3], "ps": free[3:]}
+    servers, command = {}, [SCRIPT, "parameter_server", tmp_path / "found.json"]
+    for kind, index in (("ps", 0), ("ps", 1), ("worker", 0), ("worker", 1)):
+        servers[f"{kind}{index}"] = start(command, tmp_path, f"{kind}{index}", cluster, (kind, index))
+    try:
+        finish({"chief": start(command, tmp_path, "chief", cluster, ("chief", 0))}, tmp_path)
+    finally:
+        for server in servers.values():
+            server.kill()
+            server.wait(30)
+    found = json.loads((tmp_path / "found.json").read_text())
+    losses = found["history"]["val_loss"]
+    # Some 300 examples, 32 a step: ten steps in each of six epochs, whichever worker takes them.
+    assert found["steps"] == 60
+    assert losses[-1] < losses[0] - 0.03
+    served, alone = found["evaluated"]
+    assert list(served) == ["loss", "recall_at_10", "ndcg_at_10", "mrr"]
+    for metric, value in alone.items():
+        assert served[metric] == pytest.approx(value, rel=1e-5), metric
+        assert found["history"][f"val_{metric}"][-1] == pytest.approx(value, rel=1e-5), metric
+
+
 TRAIN = [
     "-m", "tfrec_div", "train", "--features", "id,history", "--embedding-dim", "8", "--epochs", "2",
     "--batch-size", "64", "--seed", "1",

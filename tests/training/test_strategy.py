@@ -44,10 +44,9 @@ def test_an_epoch_with_batches_that_do_not_divide_ends_and_reports_alike(name, f
 def test_a_text_model_that_is_trained_learns_on_two_replicas_what_it_learns_on_one(found):
     one, two = found["trained"]["loss"]
     assert two == pytest.approx(one, rel=1e-6)
-    assert found["trained"]["gradient"] < 1e-4
-    # The sixteen weights of its last layer are among those compared, and all of them moved.
-    assert found["trained"]["bert_weights"] == 16
-    assert found["trained"]["bert_moved"] > 0
+    assert all(difference < 1e-4 for difference in found["trained"]["gradient"])
+    # Of the sixteen weights of its last layer all but the bias of the keys move.
+    assert found["trained"]["bert_moved"] == 15
 
 
 def test_pages_are_measured_under_a_strategy_as_without(found):

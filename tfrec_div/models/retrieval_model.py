@@ -183,7 +183,18 @@ class RetrievalModel(SavesOptimizerState):
         self.refresh_index()
         if isinstance(x, Batches):
             x = x.as_dataset(epochs=1)
+        if self.distribute_strategy._should_use_with_coordinator:
+            return self._evaluate_here(x, kwargs.get("return_dict", False))
         return super().evaluate(x, *args, **kwargs)
+
+    def _evaluate_here(self, batches: tf.data.Dataset, return_dict: bool) -> dict[str, float] | list[float]:
+        """Evaluates in this process: workers of a parameter server would see some batches twice and some never."""
+        step = tf.function(lambda inputs: self.test_step(inputs), reduce_retracing=True)
+        self.reset_metrics()
+        for batch in batches:
+            step(batch)
+        found = {metric.name: float(metric.result()) for metric in self.metrics}
+        return found if return_dict else list(found.values())
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step; the reported loss is the mean over the epoch's examples."""

@@ -40,6 +40,8 @@ class EpochCheckpoints(keras.callbacks.Callback):
             negatives=model.sampling,
             epoch=tf.Variable(0, dtype=tf.int64),
         )
+        # Made now: in `fit` a new variable would take all processes of a strategy, and only one saves.
+        _ = self._checkpoint.save_counter
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(run.checkpoints), max_to_keep=KEPT, checkpoint_name="epoch"
         )

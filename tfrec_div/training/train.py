@@ -116,14 +116,14 @@ def train(
         say(announcements[-1])
     if checkpoints.epoch:
         say(f"Going on after epoch {checkpoints.epoch} of {epochs}.")
-    callbacks: list[keras.callbacks.Callback] = []
+    # Under a strategy it makes variables, which takes all processes.
+    callbacks: list[keras.callbacks.Callback] = [*_beyond_accuracy(train_part, test_part, config)]
     if chief:
         write_interactions(
             run.interactions, train_part.interactions, None if test_part is None else test_part.interactions
         )
         # Each sees what those before it have added to the logs.
-        callbacks = [
-            *_beyond_accuracy(train_part, test_part, config),
+        callbacks += [
             TrainingLogs(run.logs / config.model, settings=config.to_json()),
             checkpoints,
             EmbeddingProjector(data.catalog, run.logs),

@@ -50,6 +50,27 @@ def test_the_values_are_those_of_an_evaluation(model, parts, level):
         assert logs[f"val_{name}@5"] == pytest.approx(expected[f"{name}@5"]["mean"], rel=1e-6)
 
 
+def both_ndcg(model, train, held_out):
+    """The model's own measure, of targets, and that of pages."""
+    batches = held_out.batches(64, context=train, shuffle=False, max_history=model.max_history)
+    own = model.evaluate(batches, verbose=0, return_dict=True)
+    return own["ndcg_at_10"], after_an_epoch(model, BeyondAccuracy(train, held_out))["val_ndcg@10"]
+
+
+def test_the_models_own_measure_is_of_targets_and_that_of_pages_is_of_users(model, shop):
+    # One relevant target of each user: a mean over targets is one over users.
+    train, last = shop.split("leave_one_out")
+    log, seen = last.interactions, train.interactions
+    known = set(zip(seen.user.tolist(), seen.item.tolist(), strict=True))
+    new = [pair not in known for pair in zip(log.user.tolist(), log.item.tolist(), strict=True)]
+    single = last.subset(log.take(np.array(new) & log.relevant()))
+    of_targets, of_pages = both_ndcg(model, train, single)
+    assert of_targets == pytest.approx(of_pages, rel=1e-5)
+    # Several of each, relevant or not: two measures.
+    of_targets, of_pages = both_ndcg(model, *shop.split("temporal", test=0.4))
+    assert abs(of_targets - of_pages) > 0.01
+
+
 def test_diversifying_shows(model, parts):
     values = [
         after_an_epoch(model, BeyondAccuracy(*parts, k=5, reranker=reranker))["val_ild_vectors@5"]

@@ -85,7 +85,10 @@ def test_losses_metrics_and_learning_rate_are_scalars(board, trained):
     tags = board.json("plugin/scalars/tags")
     assert {"epoch_loss", "epoch_learning_rate"} <= set(tags["two_tower/train"])
     beyond = {f"epoch_{name}@5" for name in ("ndcg", "recall", "ild_vectors", "novelty", "coverage")}
-    assert {"epoch_loss", "epoch_mrr"} | beyond <= set(tags["two_tower/validation"])
+    # Of single targets, beside those of pages.
+    assert {"epoch_loss", "epoch_mrr", "epoch_ndcg_at_10", "epoch_recall_at_10"} | beyond <= set(
+        tags["two_tower/validation"]
+    )
     for run, tag, name in (
         ("two_tower/train", "epoch_loss", "loss"),
         ("two_tower/validation", "epoch_ild_vectors@5", "val_ild_vectors@5"),

@@ -23,8 +23,10 @@ class BeyondAccuracy(keras.callbacks.Callback):
 
     Each value is one that `evaluate` gives, as a mean over users, under a name such as `val_ndcg@10`. It goes into the
     logs of the epoch, so the history, TensorBoard and callbacks that stand after this one see it: `EarlyStopping`
-    may watch `val_ild_vectors@10`. Mind the sign: `val_ndcg@10` is of pages, a mean over users, while `val_ndcg_at_10`
-    of `validation_data` is of single targets, a mean over those. One pass: a page for each user is made once, and all is measured on it.
+    may watch `val_ild_vectors@10`. One pass: a page for each user is made once, and all is measured on it.
+
+    Mind the sign: `val_ndcg@10` is of pages, a mean over users, while the model's own `val_ndcg_at_10`, of
+    `validation_data`, is of single targets, a mean over those.
 
     Args:
         train: What the model is trained on: what users have seen, and how often items occur.
