@@ -90,7 +90,7 @@ class InBatchSoftmax(keras.layers.Layer):
         offset = copies if probability is None else copies - _log_probability(tf.gather(probability, first))
         scores = tf.matmul(
             tf.concat([queries / self.temperature, tf.ones_like(queries[:, :1])], axis=1),
-            tf.concat([tf.gather(vectors, first), offset[:, tf.newaxis]], axis=1),
+            tf.concat([tf.cast(tf.gather(vectors, first), queries.dtype), offset[:, tf.newaxis]], axis=1),
             transpose_b=True,
         )
         labels = column_of(columns, item_ids)
