@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +36,7 @@ from tfrec_div.towers.query_tower import (
     user_spec,
 )
 from tfrec_div.towers.text import TextEncoder
-from tfrec_div.towers.texts import item_texts
-from tfrec_div.towers.texts import text_fields as _text_fields
+from tfrec_div.towers.texts import TextFields, item_texts, mean_of_parts, text_parts
 
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
@@ -73,7 +72,9 @@ class TwoTower(SavesOptimizerState):
         user_id_dropout: Share of the users that training takes for unknown ones.
         item_id_dropout: Share of the items that training takes for new ones at each step: without id and bias.
         text_fields: The item texts that the text tower reads, joined in this order; None is all text features, the
-            title first. "reviews" are those of the training interactions, where no column has this name.
+            title first. "reviews" are those of the training interactions, where no column has this name. A mapping,
+            such as `{"title": ["title"], "about": ["description", "reviews"]}`, makes several texts of them: one
+            encoder reads all, and each is a feature of its own for the fusion ("text/title"), with its own mask.
         user_text: What the text tower reads of a user: the text "features", the "history_titles" (of the last 8
             items; the model then runs once for each example, which only a small one is fit for), or None.
         max_history: Latest items of a history that are used.
@@ -118,7 +119,7 @@ class TwoTower(SavesOptimizerState):
         modality_dropout: float = 0.0,
         negatives: Sequence[Negatives] = (),
         precision: str | None = None,
-        text_fields: Sequence[str] | None = None,
+        text_fields: TextFields | None = None,
         user_text: str | None = None,
         **kwargs,
     ):
@@ -150,17 +151,17 @@ class TwoTower(SavesOptimizerState):
             "fusion": fusion if isinstance(fusion, str) else None,
             "modality_dropout": modality_dropout,
             "precision": precision,
-            "text_fields": text_fields and tuple(text_fields),
             "user_text": user_text,
         }
         check_user_text(schema, user_text, self.text_encoder)
-        self.text_fields = _text_fields(schema, "item", text_fields) if self.text_encoder else []
+        self.text_fields = _plain(text_fields)
+        self.texts = text_parts(schema, text_fields) if self.text_encoder else {}
         self.user_text = user_text
         self._titles = TITLE_PIECES if user_text == "history_titles" else 0
         self.max_history = max_history
         self.embedding_dim = embedding_dim
         self.normalize = normalize
-        spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles)
+        spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles, tuple(self.texts))
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
         users = user_spec(schema, self.text_encoder, user_text)
         self.user_table = FeatureTable(schema.num_users, users, name="users")
@@ -175,6 +176,7 @@ class TwoTower(SavesOptimizerState):
                 modality_dropout=modality_dropout,
                 text=self.text_encoder,
                 image=self.image_encoder,
+                texts=tuple(self.texts),
             )
             self.query_tower = build_query_tower(
                 schema,
@@ -240,8 +242,10 @@ class TwoTower(SavesOptimizerState):
         """Returns the vectors of the text or image tower as it is now, float32 [items, dim]; zero where missing.
 
         Args:
-            name: "text" or "image".
+            name: "text" or "image"; or one of several texts, such as "text/title", of which "text" is the mean.
         """
+        if name == "text" and name not in self.texts:
+            return mean_of_parts([self.content(text) for text in self.texts])
         rows = self.item_table.values[name].numpy()[1:]
         encoder = self.item_tower.encoders[name]
         return encoder.vectors(rows) if isinstance(encoder, ModelEncoder) else rows
@@ -379,7 +383,7 @@ class TwoTower(SavesOptimizerState):
             self.image_encoder,
             cache_dir=cache_dir,
             progress=progress,
-            texts=item_texts(data, self.text_fields) if self.text_fields else None,
+            texts={name: item_texts(data, fields or None) for name, fields in self.texts.items()},
             titles=self._titles,
         )
         self.item_table.fill(features)
@@ -391,7 +395,7 @@ class TwoTower(SavesOptimizerState):
             some = np.linspace(0, len(data.users) - 1, min(512, len(data.users))).astype(np.int32)
             histories = self.query_of(data, some)["history"]
             self.query_tower.encoders["text"].adapt(self._history_titles(histories).numpy())
-        for name in ("text", "image"):
+        for name in (*self.texts, "image"):
             if name in self.item_tower.encoders:
                 self.item_tower.encoders[name].adapt(features[name][counts > 0])
         smoothed = (counts + 1.0) / (counts.sum() + len(counts))
@@ -569,6 +573,8 @@ class TwoTower(SavesOptimizerState):
             "image": serialize(self.image_encoder) if self.image_encoder else None,
             "negatives": [serialize(kind) for kind in self.sampling.negatives],
             **self._arguments,
+            # Not as Keras wraps it.
+            "text_fields": _plain(self.text_fields),
             "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
         }
 
@@ -612,6 +618,13 @@ def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:
     if image != "resnet50":
         raise ValueError(f"image: expected 'resnet50', an ImageEncoder or None, got {image!r}")
     return ImageEncoder()
+
+
+def _plain(fields: TextFields | None) -> list | dict | None:
+    """Returns text fields as values that JSON takes."""
+    if isinstance(fields, Mapping):
+        return {name: [part] if isinstance(part, str) else list(part) for name, part in fields.items()}
+    return None if fields is None else list(fields)
 
 
 def _no_history(batch: int) -> dict[str, tf.Tensor]:

@@ -40,9 +40,7 @@ class ServingModule(tf.Module):
         self._content = {
             name: _CentredContent(retriever.content(name)) for name in TOWERS if encoders[name] is not None
         }
-        raw = RawItemFeatures(
-            recommender.schema, encoders["text"], encoders["image"], retriever.text_fields or None
-        )
+        raw = RawItemFeatures(recommender.schema, encoders["text"], encoders["image"], retriever.text_fields)
         self._tables = raw.tables
         # The Keras objects stay out of the module's sight: their variables are all that the functions need, and
         # Keras' own tracing of every layer would double the export.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,20 +48,21 @@ def content_encoder(encoder, dim: int, name: str) -> keras.layers.Layer:
 
 
 def item_spec(
-    schema: Schema, text=None, image=None, titles: int = 0
+    schema: Schema, text=None, image=None, titles: int = 0, texts: Sequence[str] = ("text",)
 ) -> dict[str, tuple[tuple[int, ...], str]]:
     """Returns shape and type of each encoded item feature, by name.
 
     Args:
         schema: Describes the items.
-        text: Text encoder or None; it adds "text".
+        text: Text encoder or None; it adds `texts`.
         image: Image encoder or None; it adds "image".
         titles: Pieces of each title that are kept for queries; 0 keeps none.
+        texts: Names of the texts that are told apart.
     """
     spec = {"item_id": ((), "int32"), **column_spec(schema.item_features)}
     if titles:
         spec[TITLE] = ((titles,), "int32")
-    encoders = {"text": text, "image": image}
+    encoders = {**dict.fromkeys(texts, text), "image": image}
     return spec | {name: content_spec(e) for name, e in encoders.items() if e is not None}
 
 
@@ -83,7 +84,7 @@ def encode_items(
     image=None,
     cache_dir=None,
     progress: bool = True,
-    texts: Sequence[str] | None = None,
+    texts: Mapping[str, Sequence[str]] | None = None,
     titles: int = 0,
 ) -> dict[str, np.ndarray]:
     """Encodes a catalogue for `FeatureTable`; the frozen towers read each item once and keep what they made.
@@ -98,13 +99,13 @@ def encode_items(
         image: Image encoder or None.
         cache_dir: Where the frozen towers' vectors are kept.
         progress: Whether to show progress bars.
-        texts: The text of each item; by default all its text features joined.
+        texts: By name, the text of each item; by default "text", all its text features joined.
         titles: Pieces of each title that are kept for queries.
     """
     features = {"item_id": known_codes(known), **encode_columns(catalog)}
     if text is not None:
-        texts = catalog.texts() if texts is None else texts
-        features["text"] = encode_contents(text, texts, cache_dir, progress)
+        for name, contents in ({"text": catalog.texts()} if texts is None else texts).items():
+            features[name] = encode_contents(text, contents, cache_dir, progress)
     if image is not None:
         features["image"] = encode_contents(image, _Pictures(catalog), cache_dir, progress)
     if titles:
@@ -170,6 +171,7 @@ def build_item_tower(
     modality_dropout: float = 0.0,
     text=None,
     image=None,
+    texts: Sequence[str] = ("text",),
 ) -> Tower:
     """Makes the item tower.
 
@@ -183,6 +185,7 @@ def build_item_tower(
         modality_dropout: Share of an item's features that training takes for missing.
         text: Text encoder, which is then used, or None.
         image: Image encoder or None.
+        texts: Names of the texts that are told apart; the encoder is one for all of them.
     """
     encoders: dict[str, keras.layers.Layer] = {}
     if "id" in features:
@@ -191,9 +194,9 @@ def build_item_tower(
         encoders |= column_encoders(schema, "item", dim, (Category,))
     if "numbers" in features:
         encoders |= column_encoders(schema, "item", dim, (Number, Timestamp))
-    for name, encoder in (("text", text), ("image", image)):
+    for name, encoder in (*((name, text) for name in texts), ("image", image)):
         if encoder is not None:
-            encoders[name] = content_encoder(encoder, dim, name)
+            encoders[name] = content_encoder(encoder, dim, name.replace("/", "_"))
     if not encoders:
         raise ValueError(
             f"features: {list(features)} leaves the item tower without any feature of the schema"
