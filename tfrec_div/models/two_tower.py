@@ -35,6 +35,7 @@ from tfrec_div.towers.query_tower import (
     encode_users,
     user_spec,
 )
+from tfrec_div.towers.reviews import ReviewTable, encode_reviews
 from tfrec_div.towers.text import TextEncoder
 from tfrec_div.towers.texts import TextFields, item_texts, mean_of_parts, text_parts
 
@@ -76,7 +77,9 @@ class TwoTower(SavesOptimizerState):
             such as `{"title": ["title"], "about": ["description", "reviews"]}`, makes several texts of them: one
             encoder reads all, and each is a feature of its own for the fusion ("text/title"), with its own mask.
         user_text: What the text tower reads of a user: the text "features", the "history_titles" (of the last 8
-            items; the model then runs once for each example, which only a small one is fit for), or None.
+            items; the model then runs once for each example, which only a small one is fit for), the "reviews" that
+            the user wrote of the history's items in the training data (by a frozen tower, see `ReviewTable`), or
+            None.
         max_history: Latest items of a history that are used.
         half_lives: Of the history's pools, see `HistoryEncoder`.
         fusion: How the item tower makes one vector of an item's features: a name of `towers.fusion.FUSIONS`
@@ -162,6 +165,9 @@ class TwoTower(SavesOptimizerState):
         self.embedding_dim = embedding_dim
         self.normalize = normalize
         spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles, tuple(self.texts))
+        self.reviews = None
+        if self.text_encoder and user_text == "reviews":
+            self.reviews = ReviewTable(self.text_encoder.dim, schema.num_items, name="reviews")
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
         users = user_spec(schema, self.text_encoder, user_text)
         self.user_table = FeatureTable(schema.num_users, users, name="users")
@@ -350,6 +356,8 @@ class TwoTower(SavesOptimizerState):
             features = {**features, "history": {"vectors": vectors, "weights": weights}}
         if self.user_text == "history_titles":
             features = {**features, "text": self._history_titles(inputs["history"])}
+        elif self.reviews is not None:
+            features = {**features, "text": self.reviews(inputs["user_id"], inputs["history"])}
         queries = tf.cast(self.query_tower(features, training=training), tf.float32)
         return tf.concat([queries, tf.ones_like(queries[:, :1])], axis=1)
 
@@ -395,6 +403,9 @@ class TwoTower(SavesOptimizerState):
             some = np.linspace(0, len(data.users) - 1, min(512, len(data.users))).astype(np.int32)
             histories = self.query_of(data, some)["history"]
             self.query_tower.encoders["text"].adapt(self._history_titles(histories).numpy())
+        elif self.reviews is not None:
+            self.reviews.fill(*encode_reviews(data, self.text_encoder, cache_dir, progress))
+            self.query_tower.encoders["text"].adapt(self.reviews.vectors)
         for name in (*self.texts, "image"):
             if name in self.item_tower.encoders:
                 self.item_tower.encoders[name].adapt(features[name][counts > 0])
