@@ -58,7 +58,7 @@ class TwoTower(SavesOptimizerState):
         schema: Describes users and items; from `Dataset.schema`.
         features: What the towers use besides text and image: some of "id", "history", "categories", "numbers"
             (items) and "users" (user columns). What the schema does not have is passed over.
-        text: Text tower: "minilm", "tiny", the folder of a BERT checkpoint (all frozen), a `TextEncoder`, a
+        text: Text tower: "minilm", "tiny", the folder of a Transformers checkpoint (all frozen), a `TextEncoder`, a
             `HubTextEncoder`, or None.
         image: Image tower: "resnet50" (ImageNet weights, frozen), an `ImageEncoder`, or None.
         embedding_dim: Length of the vectors.

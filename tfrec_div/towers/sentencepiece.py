@@ -23,7 +23,7 @@ class SentencepieceTokenizer(SubwordTokenizer):
 
     The model is that of Kudo and Richardson (2018). White space of any kind counts as a space, a special token written
     in a text, such as `[MASK]`, is text, and a comma after a digit is taken as the model has it, where Hugging Face's
-    ALBERT cuts it off.
+    ALBERT cuts it off. Exports refuse its operation, which is in none of the libraries that they count on.
 
     Args:
         model: The SentencePiece model file, in base64 so that it travels in `get_config`.
