@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.serving.signatures import ServingModule
 from tfrec_div.towers import text as text_module
 from tfrec_div.towers.pretrained import find_text_model
 from tfrec_div.towers.text import TextEncoder
@@ -178,6 +180,30 @@ def test_dropout_follows_the_step_only(family):
     np.testing.assert_array_equal(vectors(5), vectors(5))
     assert np.abs(vectors(5) - vectors(6)).max() > 1e-3
     assert np.abs(vectors(5) - encoder.encode_rows(rows)).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", ["distilbert", "roberta"], indirect=True)
+def test_it_is_trained_in_a_two_tower_model_and_served(family, shop):
+    name, folder, *_ = family
+    encoder = TextEncoder.from_pretrained(folder, max_tokens=12, trainable_layers=1)
+    before = [weight.numpy() for weight in encoder.weights]
+    model = TwoTower(shop.schema, text=encoder, embedding_dim=4, features=["history"], max_history=8)
+    model.compile(optimizer=keras.optimizers.legacy.Adam(1e-2))
+    model.fit(shop.batches(256, max_history=8), verbose=0)
+    moved = [bool((w.numpy() != b).any()) for w, b in zip(encoder.weights, before, strict=True)]
+    # The bias of the keys adds the same to all scores of a softmax, so that hardly anything moves it.
+    last = {id(weight) for weight in encoder.trainable_weights}
+    assert not any(m for m, w in zip(moved, encoder.weights, strict=True) if id(w) not in last)
+    assert sum(moved) >= 15
+    texts = shop.catalog.texts()
+    np.testing.assert_allclose(model.content("text"), encoder(tf.constant(texts)), atol=1e-5)
+    cold = ServingModule(model.recommender(shop, k=3)).functions["recommend_cold"](
+        text=tf.constant(texts[:5]), image=tf.constant([""] * 5), k=tf.fill([5], 1), diversity=tf.zeros([5])
+    )
+    first = [item.decode() for item in cold["item_ids"].numpy()[:, 0]]
+    # An item's own text finds it, or one whose text begins alike.
+    starts = dict(zip(shop.catalog.ids, (text[:12] for text in texts), strict=True))
+    assert [starts[item] for item in first] == [text[:12] for text in texts[:5]], name
 
 
 def test_a_model_of_another_family_is_refused(tmp_path):
