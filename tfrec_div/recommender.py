@@ -335,7 +335,8 @@ class Recommender(tf.Module):
 def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:
     """Returns the items' content vectors: what the text and image towers make, and the categories."""
     table = retriever.item_table.values
-    parts = {name: retriever.content(name) for name in ("text", "image") if name in table}
+    there = {name.partition("/")[0] for name in table}
+    parts = {name: retriever.content(name) for name in ("text", "image") if name in there}
     categories = data.catalog.category_matrix()
     if categories.shape[1]:
         parts["categories"] = categories.astype(bool)

@@ -114,8 +114,11 @@ def load_recommender(path: str | Path) -> Recommender:
         raise _refusal(folder / _DESCRIPTION, f"format {FORMAT}", str(description["format"]))
     retriever = keras.saving.deserialize_keras_object(description["retriever"])
     reranker = description["reranker"] and keras.saving.deserialize_keras_object(description["reranker"])
-    wanted = {name: weight.shape for name, weight in _numbered_weights(retriever).items()}
-    if wanted != {name: weight.shape for name, weight in weights.items()}:
+    # Of a table that grows, only the width is known before.
+    wanted = {_number(place): weight.shape for place, weight in enumerate(retriever.weights)}
+    if set(wanted) != set(weights) or not all(
+        shape.is_compatible_with(weights[name].shape) for name, shape in wanted.items()
+    ):
         raise _refusal(folder / _WEIGHTS, f"the weights of the model in {_DESCRIPTION}", "others")
     retriever.set_weights([weights[name] for name in wanted])
     none = np.zeros(0, np.int32)
@@ -140,7 +143,11 @@ def _refusal(path: Path, expected: str, found: str) -> DataError:
 
 def _numbered_weights(model: keras.Model) -> dict[str, np.ndarray]:
     # Keras' names change with the models that a process made before; the order does not.
-    return {f"{number:05d}": np.asarray(weight.numpy()) for number, weight in enumerate(model.weights)}
+    return {_number(place): np.asarray(weight.numpy()) for place, weight in enumerate(model.weights)}
+
+
+def _number(place: int) -> str:
+    return f"{place:05d}"
 
 
 def data_of(recommender: Recommender, interactions: Interactions) -> Dataset:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_div.cli import main
+from tfrec_div.cli import build_parser, main
 
 QUICK = [
     "--features",
@@ -281,6 +281,9 @@ def test_options_out_of_range_are_refused_with_one_message(run, folder, tmp_path
         ([*train, "--reranker", "best"], "reranker: expected one of mmr, dpp, none"),
         ([*train, "--test-fraction", 2], "test_fraction: expected a share between 0 and 1"),
         ([*train, "--features", "history"], "features: expected some that give both towers"),
+        ([*train, "--negatives", "uniform,hard"], "negatives: expected one of uniform, memory, mined, shown"),
+        ([*train, "--item-id-dropout", 1], "item_id_dropout: expected a share from 0 to less than 1"),
+        ([*train, "--trainable-layers", "top"], "trainable_layers: expected none, all or a whole number"),
         (["evaluate", "--run", run, "--k", 0], "--k: expected at least 1"),
         (["evaluate", "--run", run, "--diversity", 7], "--diversity: expected a level from 0 to 1"),
         (["synth", "--out", out, "--users", -5], '--users: expected at least 1, found "-5"'),
@@ -290,6 +293,35 @@ def test_options_out_of_range_are_refused_with_one_message(run, folder, tmp_path
         assert main(list(map(str, words))) == 2
         assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_texts_negatives_and_layers_are_options(folder, tmp_path):
+    words = [
+        "--features",
+        "id,history,text",
+        "--text",
+        "tiny",
+        "--max-tokens",
+        "8",
+        "--epochs",
+        "1",
+        "--k",
+        "5",
+    ]
+    words += ["--text-fields", "title=title,about=description", "--trainable-layers", "1"]
+    words += ["--negatives", "uniform,memory,mined,shown", "--fusion", "gated", "--item-id-dropout", "0.1"]
+    words += ["--embedding-dim", "8", "--batch-size", "64"]
+    assert main(["train", "--data", str(folder), "--out", str(tmp_path / "run"), *words]) == 0
+    config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
+    assert config["text_fields"] == {"title": ["title"], "about": ["description"]}
+    assert config["negatives"] == ["uniform", "memory", "mined", "shown"]
+    assert (config["trainable_layers"], config["item_id_dropout"], config["fusion"]) == (1, 0.1, "gated")
+    assert main(["evaluate", "--run", str(tmp_path / "run"), "--k", "5"]) == 0
+    parser = build_parser()
+    known = parser.parse_args(["train", "--data", "d", "--out", "o", "--text-fields", "title, description"])
+    assert (known.text_fields, known.trainable_layers) == (("title", "description"), None)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["train", "--data", "d", "--out", "o", "--text-fields", "title=,b=c"])
 
 
 def test_a_list_that_cannot_be_written_leaves_nothing(run, lists, tmp_path, monkeypatch, capsys):

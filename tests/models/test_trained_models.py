@@ -127,14 +127,14 @@ def test_a_model_is_trained_in_mixed_precision(precision, planted, tmp_path):
     model, loss = trained(
         planted, epochs=6, text=encoder, features=["history"], optimizer=LazyAdam(3e-3), precision=precision
     )
-    assert encoder.bert.encoder.layer[1].compute_dtype == precision.removeprefix("mixed_")
+    assert encoder.layer.encoder.layer[1].compute_dtype == precision.removeprefix("mixed_")
     assert np.isfinite(loss).all()
     assert loss[-1] < loss[0] - 0.2
     assert {v.dtype for v in model.trainable_variables} == {tf.float32}
     assert model.content("text").dtype == np.float32
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    assert again.text_encoder.bert.encoder.layer[1].compute_dtype == precision.removeprefix("mixed_")
+    assert again.text_encoder.layer.encoder.layer[1].compute_dtype == precision.removeprefix("mixed_")
     assert again.query_tower.compute_dtype == precision.removeprefix("mixed_")
     np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), rtol=1e-2, atol=1e-2)
     query = model.query_of(planted, range(10))
@@ -244,6 +244,60 @@ def test_a_model_with_fields_embeds_requests_with_these_fields(layers):
     )["embeddings"]
     np.testing.assert_allclose(served, model.index.vectors[:, :-1], atol=1e-5)
     assert TwoTower.from_config(model.get_config()).text_fields == fields
+
+
+@pytest.mark.parametrize("layers", ["none", 1])
+def test_several_texts_of_an_item_are_features_of_their_own_read_by_one_model(layers, tmp_path):
+    data = reviewed()
+    fields = {"title": "title", "about": ["description", "reviews"]}
+    encoder = text_model(layers, normalize=False)
+    model, loss = trained(data, text=encoder, text_fields=fields, features=["history"], batch_size=4)
+    assert np.isfinite(loss).all()
+    texts = {
+        "text/title": ["Tea", "Toy", ""],
+        "text/about": ["Hot.. Lovely toy.. Warm.", "", "Of wood. Bad!"],
+    }
+    expected = {name: encoder(tf.constant(of_items)).numpy() for name, of_items in texts.items()}
+    for name, vectors in expected.items():
+        np.testing.assert_allclose(model.content(name), vectors, atol=1e-5)
+    # The content is their mean, of those that are there.
+    title, about = expected.values()
+    np.testing.assert_allclose(
+        model.content("text"), [(title[0] + about[0]) / 2, title[1], about[2]], atol=1e-5
+    )
+    # Each has its own place and its own mask in the fusion.
+    names, weights = model.fusion_weights([0, 1, 2])
+    assert names == ("text/title", "text/about")
+    assert (weights > 0).tolist() == [[True, True], [True, False], [False, True]]
+    assert sum("word_embeddings" in weight.name for weight in model.weights) == 1
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.get_config()["text_fields"] == {"title": ["title"], "about": ["description", "reviews"]}
+    np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), atol=1e-6)
+    served = ServingModule(model.recommender(data, k=2)).functions
+    embedded = served["embed_items"](
+        item_id=tf.constant(["a", "b", "c"]),
+        title=tf.constant(["Tea", "Toy", ""]),
+        description=tf.constant(["Hot.", "", "Of wood"]),
+        reviews=tf.constant(["Lovely toy.. Warm.", "", "Bad!"]),
+    )["embeddings"]
+    np.testing.assert_allclose(embedded, model.index.vectors[:, :-1], atol=1e-5)
+    # One text is asked for: it is compared with the mean of an item's texts.
+    cold = served["recommend_cold"](
+        text=tf.constant(["Toy", "Of wood. Bad!"]),
+        image=tf.constant(["", ""]),
+        k=tf.constant([1, 1]),
+        diversity=tf.constant([0.0, 0.0]),
+    )
+    assert cold["item_ids"].numpy()[:, 0].tolist() == [b"b", b"c"]
+
+
+def test_texts_without_a_column_are_refused():
+    schema = reviewed().schema
+    with pytest.raises(ValueError, match=r"text_fields: expected some of .*got \['plot'\]"):
+        TwoTower(schema, text="tiny", text_fields={"title": ["title"], "more": ["plot"]})
+    with pytest.raises(ValueError, match="text_fields: expected at least one text"):
+        TwoTower(schema, text="tiny", text_fields={})
 
 
 @pytest.mark.parametrize("layers", ["none", 1])

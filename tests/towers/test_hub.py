@@ -102,6 +102,94 @@ def test_a_two_tower_model_reads_texts_by_it(handle, shop, tmp_path):
     np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), atol=1e-6)
 
 
+class Words(tf.__internal__.tracking.AutoTrackable):
+    """A text model that can be trained: the mean of the vectors of its words, by their first letter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = np.random.default_rng(1).normal(size=(256, 3)).astype(np.float32)
+        self.table = tf.Variable(table, name="letters")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, texts):
+        words = tf.strings.split(texts)
+        first = tf.cast(
+            tf.reshape(tf.io.decode_raw(tf.strings.substr(words.flat_values, 0, 1), tf.uint8), [-1]), tf.int32
+        )
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(words.with_flat_values(tf.gather(self.table, first)), axis=1),
+            tf.cast(words.row_lengths(), tf.float32)[:, tf.newaxis],
+        )
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("hub") / "words")
+    module = Words()
+    # As the authors of a model for TF-Hub do.
+    module.trainable_variables = [module.table]
+    tf.saved_model.save(module, folder)
+    return folder
+
+
+def test_rows_of_bytes_give_the_vectors_of_the_strings_equal_ones_once(words, monkeypatch):
+    encoder = HubTextEncoder(words, trainable=True, max_bytes=9)
+    texts = tf.constant(["a toy", "", "ü b", " \t", "a toy", "eight..é!"])
+    rows = encoder.to_rows(texts)
+    assert rows.shape == (6, 9)
+    assert rows.dtype == tf.uint8
+    assert rows[0].numpy().tolist() == [*b"a toy", 0, 0, 0, 0]
+    # Ten bytes: "!" is cut off. Of a character of two bytes, the half that would be left is dropped.
+    assert bytes(rows[5].numpy()) == "eight..é".encode()
+    assert bytes(encoder.to_rows(tf.constant(["eight...é"]))[0].numpy()) == b"eight...\0"
+    assert encoder.present(rows).numpy().tolist() == [True, False, True, False, True, True]
+    np.testing.assert_array_equal(encoder.rows_of(["a toy", ""], batch_size=1), rows[:2])
+    read = []
+    original = HubTextEncoder.call
+    monkeypatch.setattr(
+        HubTextEncoder,
+        "call",
+        lambda self, texts, training=None: read.extend(texts.numpy()) or original(self, texts, training),
+    )
+    np.testing.assert_allclose(encoder.encode_rows(rows)[:5], encoder(texts)[:5], atol=1e-6)
+    assert read[:5] == [b"a toy", b"", "ü b".encode(), b" \t", "eight..é".encode()]
+    assert encoder.encode_rows(rows[:0]).shape == (0, 3)
+
+
+def test_a_model_that_is_trained_moves_and_comes_back_from_a_file(words, shop, tmp_path):
+    keras.utils.set_random_seed(0)
+    encoder = HubTextEncoder(words, trainable=True, max_bytes=64)
+    first = encoder.get_weights()[0]
+    assert len(encoder.trainable_weights) == 1
+    model = TwoTower(shop.schema, text=encoder, embedding_dim=4, features=["history"], max_history=8)
+    assert model.trains_models
+    model.compile(optimizer=keras.optimizers.legacy.Adam(1e-2))
+    model.fit(shop.batches(64, max_history=8), verbose=0)
+    moved = np.abs(encoder.get_weights()[0] - first).max(axis=1) > 1e-3
+    letters = {text.encode()[0] for texts in shop.catalog.texts() for text in texts.split()}
+    # The letters that words begin with, and no others.
+    assert set(np.flatnonzero(moved)) <= letters
+    assert moved.sum() > len(letters) / 2
+    assert encoder.fingerprint() != HubTextEncoder(words, trainable=True, max_bytes=64).fingerprint()
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.text_encoder.get_weights()[0], encoder.get_weights()[0])
+    np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), atol=1e-6)
+
+
+def test_a_model_without_trainable_variables_is_not_trained(tmp_path):
+    class Fixed(Lengths):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = tf.constant([1.0, 3.0])
+
+    tf.saved_model.save(Fixed(), str(tmp_path / "fixed"))
+    with pytest.raises(
+        ValueError, match=r"trainable: expected a model with trainable_variables, and .*fixed has"
+    ):
+        HubTextEncoder(tmp_path / "fixed", trainable=True)
+
+
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"handle: no SavedModel .*nothing"):
         HubTextEncoder(tmp_path / "nothing")

@@ -28,7 +28,7 @@ def test_the_tokens_of_a_text_are_its_words_in_order_each_of_length_one():
     np.testing.assert_allclose(vectors, encoder.encode_rows(rows), atol=1e-6)
     # They are what BERT gives at the places after [CLS].
     tokens = encoder.tokenizer(tf.constant(["a toy"]))
-    hidden = encoder.bert(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state[0]
+    hidden = encoder.layer(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state[0]
     expected = hidden[1 : 1 + words[0]] / np.linalg.norm(hidden[1 : 1 + words[0]], axis=1, keepdims=True)
     np.testing.assert_allclose(parts[0, : words[0]], expected, atol=1e-5)
 

@@ -70,7 +70,7 @@ def trained_model(strategy, data):
     keras.utils.set_random_seed(1)
     with strategy.scope():
         text = TextEncoder.from_pretrained("tiny", max_tokens=12, trainable_layers=1)
-        for layer in text.bert.submodules:
+        for layer in text.layer.submodules:
             if hasattr(layer, "_rate"):
                 layer._rate = 0.0
         model = TwoTower(

@@ -221,6 +221,21 @@ def test_without_weights_it_says_what_it_does_instead(shop, monkeypatch):
         ("reranker: best", 'reranker: expected one of mmr, dpp, none, found "best"'),
         ("test_fraction: 2", 'test_fraction: expected a share between 0 and 1, found "2"'),
         ("diversity: high", 'diversity: expected a level from 0 to 1, found "high"'),
+        ("negatives: mined", 'negatives: expected a list of names, found "mined"'),
+        ("negatives: [hard]", 'negatives: expected one of uniform, memory, mined, shown, found "hard"'),
+        ("negatives: [mined, mined]", 'negatives: expected each kind once, found "mined, mined"'),
+        (
+            "trainable_layers: top",
+            'trainable_layers: expected none, all or a whole number from 0, found "top"',
+        ),
+        ("trainable_layers: true", 'trainable_layers: expected none, all or a whole .* found "True"'),
+        ("text_fields: []", "text_fields: expected a list of names, or a mapping from names to such lists"),
+        ("text_fields: {a: [1]}", "text_fields: expected a list of names, or a mapping"),
+        (
+            "user_text: mood",
+            'user_text: expected one of none, features, history_titles, reviews, found "mood"',
+        ),
+        ("item_id_dropout: 1", 'item_id_dropout: expected a share from 0 to less than 1, found "1"'),
         ("a: [", "expected a YAML or JSON file"),
     ],
 )
@@ -237,6 +252,65 @@ def test_a_config_file_is_read(tmp_path):
     config = TrainConfig.read(file)
     assert (config.epochs, config.features, config.seed) == (3, ("id", "history"), 0)
     assert TrainConfig(**config.to_json()) == config
+
+
+def test_a_config_file_says_what_is_read_and_what_is_trained(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "trainable_layers: 2\ntext_fields: {title: title, about: [description, reviews]}\n"
+        "negatives: [uniform, mined]\nitem_id_dropout: 0.2\nuser_text: reviews\n"
+    )
+    config = TrainConfig.read(file)
+    assert config.text_fields == {"title": ["title"], "about": ["description", "reviews"]}
+    assert (config.trainable_layers, config.negatives) == (2, ("uniform", "mined"))
+    assert (config.item_id_dropout, config.user_text) == (0.2, "reviews")
+    assert TrainConfig(**json.loads(json.dumps(config.to_json()))) == config
+    assert TrainConfig(text_fields=["title"]).text_fields == ("title",)
+
+
+def test_the_settings_reach_the_model(shop):
+    config = TrainConfig(
+        features=("id", "history", "text"),
+        text="tiny",
+        max_tokens=16,
+        trainable_layers=1,
+        text_fields={"title": "title", "about": "description"},
+        negatives=("uniform", "memory", "mined"),
+        item_id_dropout=0.25,
+        user_text="history_titles",
+    )
+    model, _ = build_model(shop, config)
+    assert model.text_encoder.trainable_layers == 1
+    assert list(model.texts) == ["text/title", "text/about"]
+    assert [type(kind).__name__ for kind in model.sampling.negatives] == [
+        "UniformNegatives",
+        "MemoryNegatives",
+        "MinedNegatives",
+    ]
+    assert model.item_id_dropout.rate == 0.25
+    assert model.user_text == "history_titles"
+    assert type(model.task).__name__ == "InBatchSoftmax"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text_fields": ["plot"]}, r"text_fields: expected some of \['title', .*found \"\['plot'\]"),
+        ({"trainable_layers": 7}, 'trainable_layers: expected 0 to the 2 of this model, found "7"'),
+        ({"max_tokens": 600}, 'max_tokens: expected at most 512, the positions of this model, found "600"'),
+        (
+            {"user_text": "features"},
+            "user_text: expected another value, since .* needs a text feature of the users",
+        ),
+        ({"negatives": ["shown"]}, "negatives: expected a data set with impressions for 'shown'"),
+        ({"features": ["id"], "trainable_layers": 1}, "trainable_layers: expected items with a text"),
+        ({"features": ["id"], "text_fields": ["title"]}, "text_fields: expected items with a text"),
+    ],
+)
+def test_settings_that_the_data_or_the_model_do_not_fit_are_refused_by_name(shop, settings, message):
+    data = replace(shop, impressions=None)
+    with pytest.raises(DataError, match=message):
+        build_model(data, TrainConfig(**{"features": ["id", "text"], "text": "tiny", **settings}))
 
 
 KILLED = """

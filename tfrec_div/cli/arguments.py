@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfrec_div.cli.errors import refusal
 from tfrec_div.precision import PRECISIONS
-from tfrec_div.training.config import FEATURES, FUSIONS, MODELS, SPLITS, TrainConfig
+from tfrec_div.training.config import FEATURES, FUSIONS, MODELS, NEGATIVES, SPLITS, USER_TEXTS, TrainConfig
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool = True, text: str = "dataset folder") -> None:
@@ -29,12 +29,29 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", choices=MODELS, help=f"retrieval model (default {default.model})")
     parser.add_argument(
         "--features",
-        type=_features,
+        type=_names,
         metavar="A,B",
         help=f"what the towers use, out of {','.join(FEATURES)} (default: all that data and machine have)",
     )
     parser.add_argument(
-        "--text", metavar="NAME", help="auto, minilm, tiny, or a BERT checkpoint folder (default auto)"
+        "--text", metavar="NAME", help="auto, minilm, tiny, or a checkpoint folder (default auto)"
+    )
+    parser.add_argument(
+        "--trainable-layers",
+        type=_layers,
+        metavar="N",
+        help=f"last layers of the text model that training changes: none, a number or all "
+        f"(default {default.trainable_layers})",
+    )
+    parser.add_argument(
+        "--text-fields",
+        type=_text_fields,
+        metavar="A,B",
+        help="item texts to read, joined in this order; X=A,Y=B+C makes several texts, X and Y, that the fusion tells "
+        "apart (default: all, joined)",
+    )
+    parser.add_argument(
+        "--user-text", choices=USER_TEXTS, help=f"what is read of a user (default {default.user_text})"
     )
     parser.add_argument(
         "--image", metavar="NAME", help="auto, imagenet, random, or a weights file (default auto)"
@@ -43,6 +60,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "--fusion",
         choices=FUSIONS,
         help=f"how an item's features become one vector (default {default.fusion})",
+    )
+    parser.add_argument(
+        "--negatives",
+        type=_names,
+        metavar="A,B",
+        help=f"what a target is told from besides its batch, out of {','.join(NEGATIVES)} (default: by size)",
     )
     parser.add_argument(
         "--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})"
@@ -61,6 +84,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     for name, kind, text in (
         ("image-size", int, "pixels that pictures are read at"),
         ("max-tokens", int, "tokens of a text that are read"),
+        ("item-id-dropout", float, "share of the items that a step takes for new ones, below 1"),
         ("embedding-dim", int, "length of the vectors"),
         ("epochs", int, "passes over the interactions"),
         ("batch-size", int, "interactions a step"),
@@ -94,5 +118,19 @@ def check_page(arguments: argparse.Namespace) -> None:
         raise refusal("--diversity", "a level from 0 to 1", arguments.diversity)
 
 
-def _features(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _names(text: str, separator: str = ",") -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(separator) if name.strip())
+
+
+def _layers(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _text_fields(text: str) -> tuple[str, ...] | dict[str, list[str]]:
+    names = _names(text)
+    if "=" not in text:
+        return names
+    parts = [name.partition("=") for name in names]
+    if not all(name and equals and _names(columns, "+") for name, equals, columns in parts):
+        raise argparse.ArgumentTypeError(f"expected A,B or X=A,Y=B+C, got {text!r}")
+    return {name.strip(): list(_names(columns, "+")) for name, _, columns in parts}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,14 @@ from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.fusion import uses_sequences
 from tfrec_div.towers.image import ImageEncoder
-from tfrec_div.towers.item_tower import TITLE, build_item_tower, build_views, encode_items, is_trained, item_spec
+from tfrec_div.towers.item_tower import (
+    TITLE,
+    build_item_tower,
+    build_views,
+    encode_items,
+    is_trained,
+    item_spec,
+)
 from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.parts import gives_parts, parts_name
 from tfrec_div.towers.query_tower import (
@@ -35,9 +42,9 @@ from tfrec_div.towers.query_tower import (
     encode_users,
     user_spec,
 )
+from tfrec_div.towers.reviews import ReviewTable, encode_reviews
 from tfrec_div.towers.text import TextEncoder
-from tfrec_div.towers.texts import item_texts
-from tfrec_div.towers.texts import text_fields as _text_fields
+from tfrec_div.towers.texts import TextFields, item_texts, mean_of_parts, text_parts
 
 FEATURES = ("id", "history", "categories", "numbers", "users")
 FULL_SOFTMAX_LIMIT = 10_000
@@ -59,7 +66,7 @@ class TwoTower(RetrievalModel):
         schema: Describes users and items; from `Dataset.schema`.
         features: What the towers use besides text and image: some of "id", "history", "categories", "numbers"
             (items) and "users" (user columns). What the schema does not have is passed over.
-        text: Text tower: "minilm", "tiny", the folder of a BERT checkpoint (all frozen), a `TextEncoder`, a
+        text: Text tower: "minilm", "tiny", the folder of a Transformers checkpoint (all frozen), a `TextEncoder`, a
             `HubTextEncoder`, or None.
         image: Image tower: "resnet50" (ImageNet weights, frozen), an `ImageEncoder`, or None.
         embedding_dim: Length of the vectors.
@@ -74,10 +81,15 @@ class TwoTower(RetrievalModel):
         user_id_dropout: Share of the users that training takes for unknown ones.
         item_id_dropout: Share of the items that training takes for new ones at each step: without id and bias.
         text_fields: The item texts that the text tower reads, joined in this order; None is all text features, the
-            title first. "reviews" are those of the training interactions, where no column has this name.
+            title first. "reviews" are those of the training interactions, where no column has this name. A mapping,
+            such as `{"title": ["title"], "about": ["description", "reviews"]}`, makes several texts of them: one
+            encoder reads all, and each is a feature of its own for the fusion ("text/title"), with its own mask.
         user_text: What the text tower reads of a user: the text "features", the "history_titles" (of the last 8
-            items; the model then runs once for each example, which only a small one is fit for), or None.
-        max_history: Latest items of a history that are used.
+            items; the model then runs once for each example, which only a small one is fit for), the "reviews" that
+            the user wrote of the history's items in the training data (by a frozen tower, see `ReviewTable`), or
+            None.
+        max_history: Latest items of a history that a query holds. Batches have a number of their own, 100 by default:
+            more of them help the content profile, and cost too much at each step of training.
         half_lives: Of the history's pools, see `HistoryEncoder`.
         fusion: How the item tower makes one vector of an item's features: a name of `towers.fusion.FUSIONS`
             ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer. "cross_modal" reads
@@ -118,13 +130,13 @@ class TwoTower(RetrievalModel):
         dropout: float = 0.2,
         user_id_dropout: float = 0.9,
         item_id_dropout: float = 0.0,
-        max_history: int = 100,
+        max_history: int = 300,
         half_lives: Sequence[float] = (4.0, 16.0),
         fusion: str | keras.layers.Layer = "concat",
         modality_dropout: float = 0.0,
         negatives: Sequence[Negatives] = (),
         precision: str | None = None,
-        text_fields: Sequence[str] | None = None,
+        text_fields: TextFields | None = None,
         user_text: str | None = None,
         content_profile: bool = True,
         **kwargs,
@@ -157,12 +169,12 @@ class TwoTower(RetrievalModel):
             "fusion": fusion if isinstance(fusion, str) else None,
             "modality_dropout": modality_dropout,
             "precision": precision,
-            "text_fields": text_fields and tuple(text_fields),
             "user_text": user_text,
             "content_profile": content_profile,
         }
         check_user_text(schema, user_text, self.text_encoder)
-        self.text_fields = _text_fields(schema, "item", text_fields) if self.text_encoder else []
+        self.text_fields = _plain(text_fields)
+        self.texts = text_parts(schema, text_fields) if self.text_encoder else {}
         self.user_text = user_text
         self._titles = TITLE_PIECES if user_text == "history_titles" else 0
         self.max_history = max_history
@@ -171,7 +183,17 @@ class TwoTower(RetrievalModel):
         self.reads_sequences = uses_sequences(fusion) and any(
             gives_parts(encoder) for encoder in (self.text_encoder, self.image_encoder)
         )
-        spec = item_spec(schema, self.text_encoder, self.image_encoder, self._titles, self.reads_sequences)
+        spec = item_spec(
+            schema,
+            self.text_encoder,
+            self.image_encoder,
+            self._titles,
+            texts=tuple(self.texts),
+            parts=self.reads_sequences,
+        )
+        self.reviews = None
+        if self.text_encoder and user_text == "reviews":
+            self.reviews = ReviewTable(self.text_encoder.dim, schema.num_items, name="reviews")
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
         users = user_spec(schema, self.text_encoder, user_text)
         self.user_table = FeatureTable(schema.num_users, users, name="users")
@@ -186,6 +208,7 @@ class TwoTower(RetrievalModel):
                 modality_dropout=modality_dropout,
                 text=self.text_encoder,
                 image=self.image_encoder,
+                texts=tuple(self.texts),
             )
             self.query_tower = build_query_tower(
                 schema,
@@ -251,8 +274,10 @@ class TwoTower(RetrievalModel):
         """Returns the vectors of the text or image tower as it is now, float32 [items, dim]; zero where missing.
 
         Args:
-            name: "text" or "image".
+            name: "text" or "image"; or one of several texts, such as "text/title", of which "text" is the mean.
         """
+        if name == "text" and name not in self.texts:
+            return mean_of_parts([self.content(text) for text in self.texts])
         rows = self.item_table.values[name].numpy()[1:]
         encoder = self.item_tower.encoders[name]
         return encoder.vectors(rows) if isinstance(encoder, ModelEncoder) else rows
@@ -361,9 +386,11 @@ class TwoTower(RetrievalModel):
             features = {**features, "history": {"vectors": vectors, "weights": weights}}
         if self.user_text == "history_titles":
             features = {**features, "text": self._history_titles(inputs["history"])}
+        elif self.reviews is not None:
+            features = {**features, "text": self.reviews(inputs["user_id"], inputs["history"])}
         parts = [tf.cast(self.query_tower(features, training=training), tf.float32)]
         if self.profile is not None:
-            # The towers learn what the profile leaves to say; its gains learn in `_profile_loss`.
+            # The towers learn what the profile leaves to say; its gains learn by `_with_profile_loss`.
             parts.append(tf.stop_gradient(self.profile.query(history, weights)))
         return tf.concat([*parts, tf.ones_like(parts[0][:, :1])], axis=1)
 
@@ -397,7 +424,7 @@ class TwoTower(RetrievalModel):
             self.image_encoder,
             cache_dir=cache_dir,
             progress=progress,
-            texts=item_texts(data, self.text_fields) if self.text_fields else None,
+            texts={name: item_texts(data, fields or None) for name, fields in self.texts.items()},
             titles=self._titles,
             parts=self.reads_sequences,
         )
@@ -412,7 +439,10 @@ class TwoTower(RetrievalModel):
             some = np.linspace(0, len(data.users) - 1, min(512, len(data.users))).astype(np.int32)
             histories = self.query_of(data, some)["history"]
             self.query_tower.encoders["text"].adapt(self._history_titles(histories).numpy())
-        for name in ("text", "image"):
+        elif self.reviews is not None:
+            self.reviews.fill(*encode_reviews(data, self.text_encoder, cache_dir, progress))
+            self.query_tower.encoders["text"].adapt(self.reviews.vectors)
+        for name in (*self.texts, "image"):
             if name in self.item_tower.encoders:
                 read = [features[n][counts > 0] for n in (name, parts_name(name)) if n in features]
                 self.item_tower.encoders[name].adapt(*read)
@@ -451,14 +481,13 @@ class TwoTower(RetrievalModel):
         items, position = self._items_of(inputs, training, drawn.values())
         queries = self._queries(inputs, items, position, training)
         targets = inputs["item_id"]
+        known, weight = inputs["history"], inputs["weight"]
         if isinstance(self.task, FullSoftmax):
             if training:
                 items = self._without_new_items(items, targets)
-
-            def loss_of(queries, items):
-                return self.task(queries, items, targets, inputs["history"], inputs["weight"])
-
-            return self._with_profile_loss(loss_of, queries, items, training)
+            return self._with_profile_loss(
+                lambda q, i: self.task(q, i, targets, known, weight), queries, items, training
+            )
 
         def vectors_of(rows):
             return tf.gather(items, position(rows))
@@ -467,26 +496,22 @@ class TwoTower(RetrievalModel):
             share = tf.gather(self.item_probability, rows)
             return self.sampling.probability(share, tf.size(targets)) if training else share
 
-        vectors = vectors_of(targets)
+        vectors, drawn_from = vectors_of(targets), probability_of(targets)
         more = self.sampling.candidates(drawn, vectors_of, probability_of) if training else {}
-
-        def loss_of(queries, vectors, **more):
-            return self.task(
-                queries,
-                vectors,
-                item_ids=targets,
-                item_probability=probability_of(targets),
-                sample_weight=inputs["weight"],
-                known=inputs["history"],
-                **more,
-            )
-
-        loss = self._with_profile_loss(loss_of, queries, vectors, training, **more)
+        loss = self._with_profile_loss(
+            lambda q, v, **more: self.task(q, v, targets, drawn_from, weight, known, **more),
+            queries,
+            vectors,
+            training,
+            **more,
+        )
         if training:
             self.sampling.remember(targets, vectors)
         return loss
 
-    def _with_profile_loss(self, loss_of, queries: tf.Tensor, items: tf.Tensor, training: bool, **more) -> tf.Tensor:
+    def _with_profile_loss(
+        self, loss_of, queries: tf.Tensor, items: tf.Tensor, training: bool, **more
+    ) -> tf.Tensor:
         """Returns the loss, with the gradient of the profile's gains from what the profile achieves by itself.
 
         Beside ids, content looks all but useless for the items of the training data, and that it is not for others.
@@ -519,6 +544,8 @@ class TwoTower(RetrievalModel):
             "image": serialize(self.image_encoder) if self.image_encoder else None,
             "negatives": [serialize(kind) for kind in self.sampling.negatives],
             **self._arguments,
+            # Not as Keras wraps it.
+            "text_fields": _plain(self.text_fields),
             "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
         }
 
@@ -543,6 +570,13 @@ def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:
     if image != "resnet50":
         raise ValueError(f"image: expected 'resnet50', an ImageEncoder or None, got {image!r}")
     return ImageEncoder()
+
+
+def _plain(fields: TextFields | None) -> list | dict | None:
+    """Returns text fields as values that JSON takes."""
+    if isinstance(fields, Mapping):
+        return {name: [part] if isinstance(part, str) else list(part) for name, part in fields.items()}
+    return None if fields is None else list(fields)
 
 
 def _no_history(batch: int) -> dict[str, tf.Tensor]:

@@ -44,7 +44,7 @@ class ServingModule(tf.Module):
             recommender.schema,
             encoders["text"],
             encoders["image"],
-            retriever.text_fields or None,
+            retriever.text_fields,
             parts=retriever.reads_sequences,
         )
         self._tables = raw.tables

@@ -8,6 +8,7 @@ from tfrec_div._lazy import lazy_names
 _NAMES = {
     "AttentionFusion": "fusion",
     "BilinearFusion": "fusion",
+    "ByteBpeTokenizer": "byte_bpe",
     "CodeEncoder": "encoders",
     "ConcatFusion": "fusion",
     "CrossModalFusion": "fusion",
@@ -22,6 +23,8 @@ _NAMES = {
     "ModelEncoder": "model_encoder",
     "NumberEncoder": "encoders",
     "ProjectedConcatFusion": "fusion",
+    "ReviewTable": "reviews",
+    "SentencepieceTokenizer": "sentencepiece",
     "TextEncoder": "text",
     "Tower": "tower",
     "VectorEncoder": "encoders",

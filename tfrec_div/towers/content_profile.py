@@ -92,7 +92,9 @@ class ContentProfile(keras.layers.Layer):
         """
         pooled = tf.einsum("bs,bsd->bd", strength, self(history))
         total = tf.reduce_sum(strength, axis=1, keepdims=True)
-        return pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)) * tf.gather(tf.exp(self.log_gain), self._modality)
+        return (
+            pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)) * tf.gather(tf.exp(self.log_gain), self._modality)
+        )
 
     def alone(self, queries: tf.Tensor, before: int) -> tf.Tensor:
         """Returns queries that score by the profile and the bias alone, whose gradient goes to the gains alone.

@@ -24,10 +24,11 @@ from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
 class HubTextEncoder(ContentEncoder):
-    """Encode strings by a model of TF-Hub, frozen: `[batch]` → `[batch, dim]`.
+    """Encode strings by a model of TF-Hub, frozen or trained along: `[batch]` → `[batch, dim]`.
 
     Models with and without a preprocessor are read: sentence encoders take strings, while a BERT takes what its
-    preprocessor makes of them. The handle is in `get_config`, so a restored encoder needs the model where it was.
+    preprocessor makes of them. The handle is in `get_config`, so a restored encoder needs the model where it was; the
+    weights that training has changed are saved with the tower.
 
     Args:
         handle: Folder of a SavedModel, or an address of TF-Hub where that can be reached.
@@ -35,11 +36,14 @@ class HubTextEncoder(ContentEncoder):
         output: Which vectors to take of a model that returns several by name, such as `"pooled_output"`; `None` takes
             `"default"`, `"pooled_output"` or the only one.
         normalize: Scale the vectors to length one.
+        trainable: Whether training changes the model, all of it; the preprocessor stays as it is.
+        max_bytes: Bytes of a text, in UTF-8, that a model which is trained reads; the rest is cut.
 
     Raises:
         ImportError: tensorflow-hub is not installed.
         FileNotFoundError: There is no SavedModel in the folder `handle`.
-        ValueError: The model does not return float `[batch, dim]`, or has no such output.
+        ValueError: The model does not return float `[batch, dim]`, has no such output, or is to be trained and has
+            no trainable variables.
 
     Example:
         >>> encoder = HubTextEncoder("models/nnlm-en-dim50")  # doctest: +SKIP
@@ -53,16 +57,28 @@ class HubTextEncoder(ContentEncoder):
         preprocessor: str | os.PathLike | None = None,
         output: str | None = None,
         normalize: bool = True,
+        trainable: bool = False,
+        max_bytes: int = 1024,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes: expected at least 1, got {max_bytes}")
         self.handle = os.fspath(handle)
         self.preprocessor = os.fspath(preprocessor) if preprocessor is not None else None
         self.output_name = output
         self.normalize = normalize
-        self.model = _load(self.handle, "handle")
-        self.prepare = _load(self.preprocessor, "preprocessor") if self.preprocessor is not None else None
-        self.trainable = False
+        self.trained, self.max_bytes = trainable, max_bytes
+        self.model = _load(self.handle, "handle", trainable)
+        if trainable and not self.model.trainable_weights:
+            raise ValueError(
+                f"trainable: expected a model with trainable_variables, and {self.handle} has none; leave it frozen"
+            )
+        self.prepare = (
+            _load(self.preprocessor, "preprocessor", False) if self.preprocessor is not None else None
+        )
+        if not trainable:
+            self.trainable = False
         self._dim = self._vectors(tf.constant(["a"])).shape[-1]
         self.built = True
 
@@ -71,20 +87,67 @@ class HubTextEncoder(ContentEncoder):
         """Length of a vector."""
         return self._dim
 
-    def call(self, texts: tf.Tensor) -> tf.Tensor:
+    def call(self, texts: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Encode a batch.
 
         Args:
             texts: Strings `[batch]`.
+            training: Whether the model works as in training, such as by dropout; never while frozen.
 
         Returns:
             Vectors float32 `[batch, dim]`; an empty text has the zero vector.
         """
-        vectors = self._vectors(texts)
+        vectors = self._vectors(texts, training)
         if self.normalize:
             vectors = tf.math.l2_normalize(vectors, axis=1)
         present = tf.strings.length(tf.strings.strip(texts)) > 0
         return tf.ensure_shape(tf.where(present[:, tf.newaxis], vectors, 0.0), [None, self.dim])
+
+    @property
+    def row_spec(self) -> tuple[tuple[int, ...], str]:
+        """Shape and type of what `to_rows` makes of a text."""
+        return (self.max_bytes,), "uint8"
+
+    def to_rows(self, texts: tf.Tensor) -> tf.Tensor:
+        """Take texts `[batch]` apart to their bytes, uint8 `[batch, max_bytes]`, 0 for padding."""
+        texts = tf.strings.regex_replace(texts, r"\x00", "")
+        # A character that the cut goes through is dropped.
+        texts = tf.strings.unicode_transcode(
+            tf.strings.substr(texts, 0, self.max_bytes), "UTF-8", "UTF-8", errors="ignore"
+        )
+        rows = tf.io.decode_raw(texts, tf.uint8, fixed_length=self.max_bytes)
+        return tf.ensure_shape(rows, [None, self.max_bytes])
+
+    def rows_of(self, texts: Contents, batch_size: int = 1024) -> np.ndarray:
+        """Take many texts apart as `to_rows` does, uint8 `[n, max_bytes]`."""
+        rows = np.zeros([len(texts), self.max_bytes], np.uint8)
+        for start in range(0, len(texts), batch_size):
+            batch = [texts[row] for row in range(start, min(start + batch_size, len(texts)))]
+            rows[start : start + len(batch)] = self.to_rows(tf.constant(batch, tf.string)).numpy()
+        return rows
+
+    @staticmethod
+    def present(rows: tf.Tensor) -> tf.Tensor:
+        """Tell which rows `[batch, max_bytes]` hold more than white space, bool `[batch]`."""
+        return tf.reduce_any(rows > 32, axis=1)
+
+    def encode_rows(
+        self, rows: tf.Tensor, training: bool | None = None, step: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Encode what `to_rows` made; equal rows once.
+
+        Args:
+            rows: Uint8 `[batch, max_bytes]`.
+            training: Whether the model works as in training.
+            step: Of no use here: a SavedModel's draws are its own.
+
+        Returns:
+            Vectors float32 `[batch, dim]`.
+        """
+        distinct = tf.raw_ops.UniqueV2(x=rows, axis=[0], out_idx=tf.int32)
+        letters = tf.constant([b"", *(bytes([code]) for code in range(1, 256))])
+        texts = tf.strings.reduce_join(tf.gather(letters, tf.cast(distinct.y, tf.int32)), axis=1)
+        return tf.gather(self(texts, training=training), distinct.idx)
 
     def encode(self, texts: Contents, batch_size: int = 32, progress: Progress = True) -> np.ndarray:
         """Encode many texts.
@@ -108,6 +171,9 @@ class HubTextEncoder(ContentEncoder):
     def fingerprint(self) -> str:
         """Return a SHA-256 of all that decides the vectors: the settings and every file of the SavedModels."""
         digest = hashlib.sha256(json.dumps([self.output_name, self.normalize]).encode())
+        if self.trained:
+            for weight in self.get_weights():
+                digest.update(np.ascontiguousarray(weight).data)
         for handle in filter(None, (self.handle, self.preprocessor)):
             folder = Path(_resolved(handle))
             for path in sorted(folder.rglob("*")):
@@ -125,10 +191,13 @@ class HubTextEncoder(ContentEncoder):
             "preprocessor": self.preprocessor,
             "output": self.output_name,
             "normalize": self.normalize,
+            "trainable": self.trained,
+            "max_bytes": self.max_bytes,
         }
 
-    def _vectors(self, texts: tf.Tensor) -> tf.Tensor:
-        outputs = self.model(texts if self.prepare is None else self.prepare(texts))
+    def _vectors(self, texts: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        read = texts if self.prepare is None else self.prepare(texts)
+        outputs = self.model(read, training=bool(training and self.trained))
         if isinstance(outputs, dict):
             names = [
                 n
@@ -156,11 +225,11 @@ class HubTextEncoder(ContentEncoder):
         return tf.function(self, input_signature=[tf.TensorSpec([None], tf.string)])
 
 
-def _load(handle: str, argument: str) -> keras.layers.Layer:
+def _load(handle: str, argument: str, trainable: bool) -> keras.layers.Layer:
     hub = _tensorflow_hub()
     if "://" not in handle and not Path(handle, "saved_model.pb").is_file():
         raise FileNotFoundError(f"{argument}: no SavedModel (saved_model.pb) in {handle}")
-    return hub.KerasLayer(_resolved(handle), trainable=False)
+    return hub.KerasLayer(_resolved(handle), trainable=trainable)
 
 
 def _resolved(handle: str) -> str:

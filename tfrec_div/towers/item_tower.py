@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,21 +55,27 @@ def keeps_parts(encoder, parts: bool) -> bool:
 
 
 def item_spec(
-    schema: Schema, text=None, image=None, titles: int = 0, parts: bool = False
+    schema: Schema,
+    text=None,
+    image=None,
+    titles: int = 0,
+    texts: Sequence[str] = ("text",),
+    parts: bool = False,
 ) -> dict[str, tuple[tuple[int, ...], str]]:
     """Returns shape and type of each encoded item feature, by name.
 
     Args:
         schema: Describes the items.
-        text: Text encoder or None; it adds "text".
+        text: Text encoder or None; it adds `texts`.
         image: Image encoder or None; it adds "image".
         titles: Pieces of each title that are kept for queries; 0 keeps none.
+        texts: Names of the texts that are told apart.
         parts: Whether tokens and regions are read; it adds "text_parts" and "image_parts" of frozen encoders.
     """
     spec = {"item_id": ((), "int32"), **column_spec(schema.item_features)}
     if titles:
         spec[TITLE] = ((titles,), "int32")
-    encoders = {"text": text, "image": image}
+    encoders = {**dict.fromkeys(texts, text), "image": image}
     spec |= {name: content_spec(e) for name, e in encoders.items() if e is not None}
     return spec | {parts_name(name): parts_spec(e) for name, e in encoders.items() if keeps_parts(e, parts)}
 
@@ -92,7 +98,7 @@ def encode_items(
     image=None,
     cache_dir=None,
     progress: bool = True,
-    texts: Sequence[str] | None = None,
+    texts: Mapping[str, Sequence[str]] | None = None,
     titles: int = 0,
     parts: bool = False,
 ) -> dict[str, np.ndarray]:
@@ -108,7 +114,7 @@ def encode_items(
         image: Image encoder or None.
         cache_dir: Where the frozen towers' vectors are kept.
         progress: Whether to show progress bars.
-        texts: The text of each item; by default all its text features joined.
+        texts: By name, the text of each item; by default "text", all its text features joined.
         titles: Pieces of each title that are kept for queries.
         parts: Whether tokens and regions are read. Those of frozen encoders are kept in memory, too, 2 bytes a
             number: 25 kB for the 32 tokens of MiniLM, 200 kB for the 49 regions of a ResNet50 at 224 pixels.
@@ -116,7 +122,8 @@ def encode_items(
     features = {"item_id": known_codes(known), **encode_columns(catalog)}
     contents: dict[str, tuple[Any, Contents]] = {}
     if text is not None:
-        contents["text"] = text, catalog.texts() if texts is None else texts
+        named = {"text": catalog.texts()} if texts is None else texts
+        contents |= {name: (text, values) for name, values in named.items()}
     if image is not None:
         contents["image"] = image, _Pictures(catalog)
     for name, (encoder, values) in contents.items():
@@ -186,6 +193,7 @@ def build_item_tower(
     modality_dropout: float = 0.0,
     text=None,
     image=None,
+    texts: Sequence[str] = ("text",),
 ) -> Tower:
     """Makes the item tower.
 
@@ -199,6 +207,7 @@ def build_item_tower(
         modality_dropout: Share of an item's features that training takes for missing.
         text: Text encoder, which is then used, or None.
         image: Image encoder or None.
+        texts: Names of the texts that are told apart; the encoder is one for all of them.
     """
     encoders: dict[str, keras.layers.Layer] = {}
     if "id" in features:
@@ -207,9 +216,11 @@ def build_item_tower(
         encoders |= column_encoders(schema, "item", dim, (Category,))
     if "numbers" in features:
         encoders |= column_encoders(schema, "item", dim, (Number, Timestamp))
-    for name, encoder in (("text", text), ("image", image)):
+    for name, encoder in (*((name, text) for name in texts), ("image", image)):
         if encoder is not None:
-            encoders[name] = content_encoder(encoder, dim, name, parts=uses_sequences(fusion))
+            encoders[name] = content_encoder(
+                encoder, dim, name.replace("/", "_"), parts=uses_sequences(fusion)
+            )
     if not encoders:
         raise ValueError(
             f"features: {list(features)} leaves the item tower without any feature of the schema"

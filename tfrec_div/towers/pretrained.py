@@ -10,12 +10,13 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import string
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+from tfrec_div.towers.checkpoint import ARCHITECTURES, PretrainedText, read_checkpoint
 
 MODELS_VARIABLE = "TFREC_DIV_MODELS"
 MINILM_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
@@ -27,49 +28,13 @@ RESNET50_MD5 = "4d473c1dd8becc155b73f8504c6f6626"
 
 TEXT_OPTIONS = (
     f'"minilm" (from the folder that {MODELS_VARIABLE} names, the installed package {MINILM_PACKAGE}, '
-    'or the Hugging Face hub), "tiny" (small and random, needs no files), or the path of a Transformers BERT '
-    "checkpoint folder (config.json, vocab.txt, and model.safetensors or tf_model.h5)"
+    'or the Hugging Face hub), "tiny" (small and random, needs no files), or the path of a Transformers '
+    "checkpoint folder (config.json, the tokenizer's files, and model.safetensors or tf_model.h5) of a BERT, "
+    "DistilBERT, ELECTRA, MPNet, RoBERTa, XLM-R or ALBERT"
 )
 IMAGE_OPTIONS = (
     '"imagenet", the path of a ResNet50 .h5 weights file without the top layer, or None (random weights)'
 )
-
-_ARCHITECTURE = {
-    "model_type": "bert",
-    "vocab_size": None,
-    "hidden_size": None,
-    "num_hidden_layers": None,
-    "num_attention_heads": None,
-    "intermediate_size": None,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-12,
-    "hidden_dropout_prob": 0.1,
-    "attention_probs_dropout_prob": 0.1,
-    "pad_token_id": 0,
-}
-
-
-@dataclass(frozen=True)
-class PretrainedText:
-    """A text model that can be built: its architecture, its vocabulary and its weights file.
-
-    Args:
-        name: The name that was asked for.
-        config: The architecture, in the keys of a Transformers BERT `config.json`.
-        vocabulary: The WordPieces; the position is the id.
-        weights: The weights file, or `None` for random weights made from a fixed seed.
-        source: Where it was found, in words for the user.
-        lowercase: Whether the model reads lower-cased text without accents.
-    """
-
-    name: str
-    config: dict
-    vocabulary: tuple[str, ...]
-    weights: Path | None
-    source: str
-    lowercase: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,7 +60,7 @@ def find_text_model(
     Args:
         name: `"minilm"` (sentence-transformers/all-MiniLM-L6-v2; Wang et al. 2020, Reimers & Gurevych 2019),
             `"tiny"` (2 layers, hidden size 64, random weights from a fixed seed), or the path of a
-            Transformers BERT checkpoint folder.
+            Transformers checkpoint folder, see `read_checkpoint`.
         folder: Where to look for `"minilm"` first; by default the folder that the environment variable
             `TFREC_DIV_MODELS` names. Either the checkpoint itself or a folder that holds it as `minilm` or
             `all-MiniLM-L6-v2`.
@@ -107,7 +72,8 @@ def find_text_model(
 
     Raises:
         FileNotFoundError: `folder` or the path `name` holds no checkpoint.
-        ValueError: The checkpoint is no BERT, or the packaged weights differ from the published ones.
+        ValueError: The checkpoint is of no family that can be read, or the packaged weights differ from the published
+            ones.
 
     Example:
         >>> model = find_text_model("tiny")
@@ -152,47 +118,6 @@ def find_image_weights(weights: str | os.PathLike | None, timeout: float = 10) -
     if not path.is_file():
         raise FileNotFoundError(f"image weights {str(weights)!r}: no such file; use {IMAGE_OPTIONS}")
     return PretrainedImage(str(weights), path, f"the file {path}")
-
-
-def read_checkpoint(name: str, path: Path, source: str) -> PretrainedText:
-    """Read a Transformers BERT checkpoint folder (its weights are only located).
-
-    Args:
-        name: The name to give it.
-        path: The folder, with `config.json`, `vocab.txt` and `model.safetensors` or `tf_model.h5`.
-        source: Where it was found, in words for the user.
-
-    Returns:
-        The model.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: It is no BERT, or a key of the architecture is missing.
-    """
-    for file in ("config.json", "vocab.txt"):
-        if not (path / file).is_file():
-            raise FileNotFoundError(f"text model {name!r}: {path} has no {file}")
-    weights = next((path / f for f in ("model.safetensors", "tf_model.h5") if (path / f).is_file()), None)
-    if weights is None:
-        raise FileNotFoundError(f"text model {name!r}: {path} has neither model.safetensors nor tf_model.h5")
-    given = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    if given.get("model_type") != "bert":
-        raise ValueError(
-            f'text model {name!r}: {path}/config.json: expected model_type "bert", '
-            f"got {given.get('model_type')!r}"
-        )
-    config = {key: given.get(key, default) for key, default in _ARCHITECTURE.items()}
-    missing = sorted(key for key, value in config.items() if value is None)
-    if missing:
-        raise ValueError(f"text model {name!r}: {path}/config.json lacks {', '.join(missing)}")
-    vocabulary = tuple((path / "vocab.txt").read_text(encoding="utf-8").split("\n"))
-    if vocabulary[-1] == "":
-        vocabulary = vocabulary[:-1]
-    lowercase = True
-    if (path / "tokenizer_config.json").is_file():
-        tokenizer = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
-        lowercase = bool(tokenizer.get("do_lower_case", True))
-    return PretrainedText(name, config, vocabulary, weights, source, lowercase)
 
 
 def _minilm_in_folder(folder: str | os.PathLike | None) -> PretrainedText | None:
@@ -326,7 +251,7 @@ def _tiny() -> PretrainedText:
         *(f"##{piece}" for piece in _TINY_ENDINGS.split()),
     )
     config = dict(
-        _ARCHITECTURE,
+        ARCHITECTURES["bert"],
         vocab_size=len(vocabulary),
         hidden_size=64,
         num_hidden_layers=2,

@@ -20,6 +20,7 @@ from tfrec_div.towers.item_tower import (
     content_spec,
     encode_columns,
     encode_contents,
+    is_trained,
     known_codes,
 )
 from tfrec_div.towers.model_encoder import ModelEncoder
@@ -27,7 +28,7 @@ from tfrec_div.towers.text import TextEncoder
 from tfrec_div.towers.texts import user_texts
 from tfrec_div.towers.tower import Tower
 
-USER_TEXTS = ("features", "history_titles")
+USER_TEXTS = ("features", "history_titles", "reviews")
 # Of a history's titles: how many items, and how many pieces of each.
 TITLES, TITLE_PIECES = 8, 12
 
@@ -40,6 +41,17 @@ def check_user_text(schema: Schema, user_text: str | None, text=None) -> None:
         raise ValueError(f"user_text: expected None or one of {list(USER_TEXTS)}, got {user_text!r}")
     if text is None:
         raise ValueError(f"user_text: {user_text!r} needs a text tower; give `text`")
+    if user_text == "reviews":
+        if "review" not in schema.interaction_columns:
+            raise ValueError(
+                "user_text: 'reviews' needs a column review of the interactions, and there is none"
+            )
+        if is_trained(text):
+            raise ValueError(
+                "user_text: 'reviews' needs a frozen text tower, whose vectors of the reviews can be kept; "
+                "got one that is trained"
+            )
+        return
     side = "user" if user_text == "features" else "item"
     if not schema.features_of(side, "text"):
         raise ValueError(
@@ -106,7 +118,8 @@ def build_query_tower(
         dropout: Share of the fused vector's entries that training drops.
         id_dropout: Share of the users that training takes for unknown ones.
         text: Text encoder or None.
-        user_text: What "text" is: the users' text "features", or the "history_titles" as rows of the text encoder.
+        user_text: What "text" is: the users' text "features", the "history_titles" as rows of the text encoder, or
+            the pooled vectors of the "reviews" that they wrote.
     """
     encoders: dict[str, keras.layers.Layer] = {}
     if "id" in features:
@@ -118,7 +131,7 @@ def build_query_tower(
         encoders |= column_encoders(schema, "user", dim, (Category, Number, Timestamp))
     if "history" in features:
         encoders["history"] = HistoryEncoder(dim, half_lives, name="history")
-    if user_text == "features":
+    if user_text in ("features", "reviews"):
         encoders["text"] = content_encoder(text, dim, "user_text")
     elif user_text == "history_titles":
         # A history changes from one example to the next, so that not even a frozen tower's vector can be kept.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.features import MAX_VALUES, Category, Feature, Image, Number, Text
 from tfrec_div.data.schema import Schema
 from tfrec_div.towers.item_tower import is_trained, keeps_parts
 from tfrec_div.towers.parts import parts_name, parts_of
-from tfrec_div.towers.texts import text_fields
+from tfrec_div.towers.texts import TextFields, text_parts
 
 
 class RawItemFeatures(keras.layers.Layer):
@@ -22,7 +20,8 @@ class RawItemFeatures(keras.layers.Layer):
         text_encoder: The text tower, or None. A frozen one makes vectors; of one that is trained, the item tower
             wants token ids.
         image_encoder: The image tower, or None; likewise vectors or pixels.
-        fields: The text columns that the text tower reads, in their order; all by default.
+        fields: The text columns that the text tower reads, in their order, or by name those of each text, as for
+            `text_parts`; all by default.
         parts: Whether the item tower reads tokens and regions.
         **kwargs: As for any Keras layer.
     """
@@ -32,7 +31,7 @@ class RawItemFeatures(keras.layers.Layer):
         schema: Schema,
         text_encoder=None,
         image_encoder=None,
-        fields: Sequence[str] | None = None,
+        fields: TextFields | None = None,
         parts: bool = False,
         **kwargs,
     ):
@@ -41,7 +40,8 @@ class RawItemFeatures(keras.layers.Layer):
         self.text_encoder = text_encoder
         self.image_encoder = image_encoder
         self.parts = parts
-        self.fields = text_fields(schema, "item", fields) if text_encoder is not None else []
+        self.texts = text_parts(schema, fields) if text_encoder is not None else {}
+        self.fields = [name for names in self.texts.values() for name in names]
         self._rows = id_table(schema.item_ids)
         self._codes = {
             feature.name: id_table(schema.vocabularies[f"item/{feature.name}"])
@@ -71,8 +71,8 @@ class RawItemFeatures(keras.layers.Layer):
                 encoded[feature.name] = self._encode_category(feature, raw[feature.name])
             elif isinstance(feature, Number):
                 encoded[feature.name] = self._encode_number(feature, raw[feature.name])
-        if self.text_encoder is not None:
-            encoded |= self._content("text", self.text_encoder, join_texts([raw[n] for n in self.fields]))
+        for text, names in self.texts.items():
+            encoded |= self._content(text, self.text_encoder, join_texts([raw[name] for name in names]))
         images = self.schema.features_of("item", "image")
         if self.image_encoder is not None and images:
             encoded |= self._content("image", self.image_encoder, raw[images[0].name])

@@ -1,25 +1,25 @@
-"""A BERT that reads strings: the text tower. Everything that needs Transformers is in this module."""
+"""A BERT-like model that reads strings: the text tower."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.draws import step_seed
 from tfrec_div.precision import precision_scope
 from tfrec_div.towers.cache import Contents
 from tfrec_div.towers.content_encoder import ContentEncoder, Progress
 from tfrec_div.towers.pretrained import TEXT_OPTIONS, PretrainedText, find_text_model
-from tfrec_div.towers.tokenizer import WordpieceTokenizer
+from tfrec_div.towers.subwords import Vocabulary
+from tfrec_div.towers.transformer import Transformer
+from tfrec_div.towers.vocabularies import tokenizer_of
 
 POOLINGS = ("mean", "cls", "attention")
 # Tokens of a text that a fusion of tokens with regions reads.
@@ -28,22 +28,25 @@ MAX_PARTS = 32
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
 class TextEncoder(ContentEncoder):
-    """Encode strings by a BERT with its tokenizer in the graph: `[batch]` → `[batch, dim]`.
+    """Encode strings by a BERT-like model with its tokenizer in the graph: `[batch]` → `[batch, dim]`.
 
-    The model is that of Devlin et al. (2019). The constructor and `from_config` make random weights, which
-    `load_weights` or `set_weights` replace; only `from_pretrained` looks for weights. Frozen layers have no
-    dropout.
+    The models are BERT (Devlin et al. 2019), DistilBERT (Sanh et al. 2019), ELECTRA (Clark et al. 2020), MPNet (Song
+    et al. 2020), RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and ALBERT (Lan et al. 2020). The constructor
+    and `from_config` make random weights, which `load_weights` or `set_weights` replace; only `from_pretrained` looks
+    for weights. Frozen layers have no dropout.
 
     Args:
-        config: The architecture, in the keys of a Transformers BERT `config.json`.
-        vocabulary: The WordPieces; the position is the id.
+        config: The architecture, in the keys of a Transformers `config.json`; `model_type` says which model it is.
+        vocabulary: The WordPieces, where the position is the id; or a mapping for another tokenizer, see
+            `tokenizer_of`.
         pooling: `"mean"` over the tokens of the text, `[CLS]` and `[SEP]` included, padding not (Reimers &
             Gurevych 2019), `"cls"`, the first token, or `"attention"`, a learned weighting of the tokens that starts
             as their mean. A learned pooling has no vector to keep, so it needs `trainable_layers` of 1 or more.
         max_tokens: The longest sequence; longer texts are cut.
         normalize: Scale the vectors to length one.
         lowercase: Lower-case the text and strip its accents, as uncased models expect.
-        trainable_layers: What training changes: `"none"`, a number n (the last n layers), or `"all"`.
+        trainable_layers: What training changes: `"none"`, a number n (the last n layers; those of ALBERT share their
+            weights and count once), or `"all"`.
         trainable: Short for `trainable_layers="all"`.
 
     Raises:
@@ -60,7 +63,7 @@ class TextEncoder(ContentEncoder):
     def __init__(
         self,
         config: dict,
-        vocabulary: Sequence[str],
+        vocabulary: Vocabulary,
         pooling: str = "mean",
         max_tokens: int = 128,
         normalize: bool = True,
@@ -70,7 +73,9 @@ class TextEncoder(ContentEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        trainable_layers = _checked(trainable_layers, config["num_hidden_layers"])
+        with precision_scope(self.dtype_policy.name):
+            self.transformer = Transformer(config)
+        trainable_layers = _checked(trainable_layers, len(self.transformer.blocks))
         if trainable and trainable_layers == "none":
             trainable_layers = "all"
         if pooling not in POOLINGS:
@@ -80,22 +85,22 @@ class TextEncoder(ContentEncoder):
                 'pooling: "attention" is learned, so it needs trainable_layers (1 or more, or "all"); '
                 'a frozen encoder takes "mean" or "cls"'
             )
-        if len(vocabulary) > config["vocab_size"]:
+        self.tokenizer = tokenizer_of(config.get("model_type", "bert"), vocabulary, max_tokens, lowercase)
+        if self.tokenizer.num_pieces > self.transformer.pieces:
             raise ValueError(
-                f"vocabulary: expected at most the {config['vocab_size']} pieces of the config, "
-                f"got {len(vocabulary)}"
+                f"vocabulary: expected at most the {self.transformer.pieces} pieces of the config, "
+                f"got {self.tokenizer.num_pieces}"
             )
-        if max_tokens > config["max_position_embeddings"]:
+        if max_tokens > self.transformer.positions:
             raise ValueError(
-                f"max_tokens: expected at most {config['max_position_embeddings']}, "
+                f"max_tokens: expected at most {self.transformer.positions}, "
                 f"the positions of this model, got {max_tokens}"
             )
         self.pooling = pooling
+        self._lowercase = lowercase
         self.normalize = normalize
-        self.tokenizer = WordpieceTokenizer(vocabulary, max_tokens, lowercase, name="tokenizer")
-        self._draws = _Draws()
-        with precision_scope(self.dtype_policy.name):
-            self.bert = _build_bert(config, self._draws)
+        # Where Keras finds the weights.
+        self.layer = self.transformer.layer
         self._architecture = dict(config)
         self.trainable_layers = trainable_layers
         if pooling == "attention":
@@ -117,7 +122,7 @@ class TextEncoder(ContentEncoder):
         """Build an encoder with pretrained weights.
 
         Args:
-            name: `"minilm"`, `"tiny"`, the path of a Transformers BERT checkpoint folder, or what
+            name: `"minilm"`, `"tiny"`, the path of a Transformers checkpoint folder, or what
                 `find_text_model` found.
             pooling: As in the constructor.
             max_tokens: As in the constructor.
@@ -144,16 +149,14 @@ class TextEncoder(ContentEncoder):
             normalize=normalize,
             **kwargs,
         )
-        # Keras lists trainable weights first: loaded in parts they would end up in the wrong layers.
-        encoder.trainable = True
-        _load_bert(encoder.bert, found)
+        encoder.transformer.load(found)
         encoder._freeze()
         return encoder
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self._architecture["hidden_size"]
+        return self.transformer.dim
 
     def call(self, texts: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Encode a batch.
@@ -195,7 +198,7 @@ class TextEncoder(ContentEncoder):
         return rows
 
     def join_rows(self, pieces: tf.Tensor) -> tf.Tensor:
-        """Make a row of each list of pieces int32 `[batch, n]`, ids plus one without `[CLS]` and `[SEP]`, 0 between."""
+        """Make a row of each list of pieces int32 `[batch, n]`, ids plus one with 0 between, by framing them."""
         words = tf.ragged.boolean_mask(pieces, pieces > 0)[:, : self.tokenizer.max_tokens - 2]
         first, last = (
             tf.fill([tf.shape(pieces)[0], 1], edge + 1)
@@ -222,9 +225,8 @@ class TextEncoder(ContentEncoder):
         Returns:
             Vectors float32 `[batch, dim]`.
         """
-        distinct, ids, mask = self._distinct(rows)
-        with self._draws.of(step):
-            return tf.gather(self._vectors(ids, mask, training), distinct)
+        places, ids, mask = self._distinct(rows)
+        return tf.gather(self._vectors(ids, mask, training, step), places)
 
     def _distinct(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns where each row stands among the distinct ones, and the ids and the mask of those."""
@@ -237,7 +239,7 @@ class TextEncoder(ContentEncoder):
 
     @property
     def max_parts(self) -> int:
-        """Tokens of a text that `encode_parts` gives: at most 32, `[CLS]` and `[SEP]` are none of them."""
+        """Tokens of a text that `encode_parts` gives: at most 32, those that frame it are none of them."""
         return min(MAX_PARTS, self.tokenizer.max_tokens - 2)
 
     def encode_parts(
@@ -254,24 +256,19 @@ class TextEncoder(ContentEncoder):
             Vectors float32 `[batch, dim]`, and the first tokens float32 `[batch, max_parts, dim]`, each of length 1;
             zero where there is none.
         """
-        distinct, ids, mask = self._distinct(rows)
-        with self._draws.of(step):
-            hidden = self._hidden(ids, mask, training)
-        # A token is a word's if another one, at least [SEP], comes after it.
+        places, ids, mask = self._distinct(rows)
+        hidden = self.transformer.hidden(ids, mask, training and self.trainable, step)
+        # A token is a word's if another one, at least the last of the frame, comes after it.
         words = tf.cast(mask[:, 2 : self.max_parts + 2], tf.float32)[..., tf.newaxis]
         parts = tf.math.l2_normalize(hidden[:, 1:-1][:, : self.max_parts], axis=2) * words
         parts = tf.pad(parts, [[0, 0], [0, self.max_parts - tf.shape(parts)[1]], [0, 0]])
         parts = tf.ensure_shape(parts, [None, self.max_parts, self.dim])
-        return tf.gather(self._pooled(hidden, mask), distinct), tf.gather(parts, distinct)
+        return tf.gather(self._pooled(hidden, mask), places), tf.gather(parts, places)
 
-    def _vectors(self, ids: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
-        return self._pooled(self._hidden(ids, mask, training), mask)
-
-    def _hidden(self, ids: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
-        hidden = self.bert(
-            ids, attention_mask=mask, training=training if self.trainable else False
-        ).last_hidden_state
-        return tf.cast(hidden, tf.float32)
+    def _vectors(
+        self, ids: tf.Tensor, mask: tf.Tensor, training: bool | None, step: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        return self._pooled(self.transformer.hidden(ids, mask, training and self.trainable, step), mask)
 
     def _pooled(self, hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         if self.pooling == "cls":
@@ -292,10 +289,7 @@ class TextEncoder(ContentEncoder):
     def _freeze(self) -> None:
         """Leaves trainable what `trainable_layers` says."""
         self.trainable = self.trained
-        if isinstance(self.trainable_layers, int):
-            layers = self.bert.encoder.layer
-            for layer in (self.bert.embeddings, *layers[: len(layers) - self.trainable_layers]):
-                layer.trainable = False
+        self.transformer.train(self.trainable_layers)
 
     def encode(self, texts: Contents, batch_size: int = 32, progress: Progress = True) -> np.ndarray:
         """Encode many texts: equal ones once, those of like length together.
@@ -342,14 +336,15 @@ class TextEncoder(ContentEncoder):
 
     def get_config(self) -> dict:
         """Return the constructor's arguments; the weights are no part of it."""
+        words = self.tokenizer.vocabulary
         return {
             "name": self.name,
             "config": dict(self._architecture),
-            "vocabulary": list(self.tokenizer.vocabulary),
+            "vocabulary": list(words) if not isinstance(words, Mapping) else dict(words),
             "pooling": self.pooling,
             "max_tokens": self.tokenizer.max_tokens,
             "normalize": self.normalize,
-            "lowercase": self.tokenizer.lowercase,
+            "lowercase": self._lowercase,
             "trainable_layers": self.trainable_layers,
             "dtype": self.dtype_policy.name,
         }
@@ -371,38 +366,6 @@ class TextEncoder(ContentEncoder):
         )
 
 
-class _Draws:
-    """Where the dropout layers of a BERT find what decides their draws."""
-
-    def __init__(self) -> None:
-        self.step: tf.Tensor | None = None
-
-    @contextlib.contextmanager
-    def of(self, step: tf.Tensor | None) -> Iterator[None]:
-        """Makes the draws depend on `step` only."""
-        before, self.step = self.step, step
-        try:
-            yield
-        finally:
-            self.step = before
-
-
-class _Dropout(keras.layers.Layer):
-    """Dropout whose draws depend on its number and a step, where one is given; without weights of its own."""
-
-    def __init__(self, rate: float, number: int, draws: _Draws) -> None:
-        super().__init__()
-        self._rate, self._number, self._draws = rate, number, draws
-
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        if not training or not self._rate:
-            return inputs
-        if self._draws.step is None:
-            return tf.nn.dropout(inputs, self._rate)
-        seed = step_seed(self._number, self._draws.step)
-        return tf.nn.experimental.stateless_dropout(inputs, self._rate, seed)
-
-
 def _checked(trainable_layers: int | str, layers: int) -> int | str:
     """Returns the number of trainable layers, 0 as "none"; refuses what the model does not have."""
     if trainable_layers in ("none", "all"):
@@ -414,41 +377,3 @@ def _checked(trainable_layers: int | str, layers: int) -> int | str:
             f"trainable_layers: expected 0 to the {layers} of this model, got {trainable_layers}"
         )
     return trainable_layers or "none"
-
-
-def _build_bert(config: dict, draws: _Draws) -> keras.layers.Layer:
-    transformers = _transformers()
-    module = transformers.models.bert.modeling_tf_bert
-    bert = module.TFBertMainLayer(transformers.BertConfig(**config), add_pooling_layer=False, name="bert")
-    bert.build(None)
-    dropout = keras.layers.Dropout
-    owners = [part for part in bert.submodules if isinstance(getattr(part, "dropout", None), dropout)]
-    for number, owner in enumerate(owners):
-        owner.dropout = _Dropout(owner.dropout.rate, number, draws)
-    return bert
-
-
-def _load_bert(bert: keras.layers.Layer, model: PretrainedText) -> None:
-    if model.weights is None:
-        # From NumPy, since TensorFlow's own generator depends on the state of the program.
-        random = np.random.default_rng(20240229)
-        for variable in bert.weights:
-            if variable.shape.rank > 1:
-                variable.assign(random.normal(0.0, 0.02, variable.shape).astype(np.float32))
-        return
-    transformers = _transformers()
-    source = transformers.TFAutoModel.from_pretrained(
-        str(model.weights.parent), config=transformers.BertConfig(**model.config), local_files_only=True
-    )
-    for part in ("embeddings", "encoder"):
-        getattr(bert, part).set_weights(getattr(source.bert, part).get_weights())
-
-
-def _transformers():
-    try:
-        import transformers
-    except ImportError as error:
-        raise ImportError("text towers need Transformers: pip install 'transformers>=4.49,<4.54'") from error
-    # Its advice on unused heads is of no use here, where only the encoder is taken.
-    transformers.logging.set_verbosity_error()
-    return transformers

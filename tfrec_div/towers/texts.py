@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from tfrec_div.data.schema import Schema
 REVIEWS = "reviews"
 # A tower reads a few hundred tokens: more reviews than these would be cut anyhow.
 MAX_REVIEWS = 10
+TEXT = "text"
+TextFields = Sequence[str] | Mapping[str, Sequence[str]]
 
 
 def text_fields(schema: Schema, side: str = "item", fields: Sequence[str] | None = None) -> list[str]:
@@ -34,6 +36,33 @@ def text_fields(schema: Schema, side: str = "item", fields: Sequence[str] | None
     if unknown or not fields:
         raise ValueError(f"text_fields: expected some of {[*names, *also]}, got {list(fields)}")
     return list(fields)
+
+
+def text_parts(schema: Schema, fields: TextFields | None = None) -> dict[str, list[str]]:
+    """Returns the texts that an item tower tells apart, by the name of the feature, and the columns of each.
+
+    Args:
+        schema: Describes the items.
+        fields: Columns as for `text_fields`, which make one text, "text"; or by name the columns of each of several
+            texts, which are then called "text/title" and so on.
+
+    Raises:
+        ValueError: If there is no text, a name is no text feature, or several texts have one name.
+    """
+    if not isinstance(fields, Mapping):
+        return {TEXT: text_fields(schema, "item", fields)}
+    if not fields:
+        raise ValueError("text_fields: expected at least one text, got {}")
+    return {
+        f"{TEXT}/{name}": text_fields(schema, "item", [part] if isinstance(part, str) else part)
+        for name, part in fields.items()
+    }
+
+
+def mean_of_parts(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the mean of an item's texts [items, dim] over those that it has; zero where it has none."""
+    there = sum(part.any(axis=1, keepdims=True).astype(np.float32) for part in parts)
+    return np.sum(parts, axis=0) / np.maximum(there, 1)
 
 
 def item_texts(data: Dataset, fields: Sequence[str] | None = None) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.towers.subwords import SubwordTokenizer, distinct_ids, special_ids
 
 # isort: split
 # Only now, since it imports TensorFlow, and the choice of Keras comes before that.
@@ -17,13 +18,16 @@ _ISOLATED = (
     r"([\p{P}$+<=>^`|~\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}"
     r"\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}\x{2F800}-\x{2FA1F}])"
 )
+# Padding, unknown, first, last.
+BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+MPNET_TOKENS = ("<pad>", "[UNK]", "<s>", "</s>")
 # BERT gives up on words of more than 100 characters. A private character, all of which are removed before, is
 # in no vocabulary, so it becomes one unknown token.
 _LONG_WORD, _UNKNOWN_WORD = r"[^ ]{101,}", "\ue000"
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class WordpieceTokenizer(keras.layers.Layer):
+class WordpieceTokenizer(SubwordTokenizer):
     """Turn strings into BERT's token ids, in the graph.
 
     The ids are those of the Hugging Face `BertTokenizerFast` (Devlin et al. 2019), with two exceptions: a
@@ -31,10 +35,11 @@ class WordpieceTokenizer(keras.layers.Layer):
     entered Unicode after version 8 are recognised as such here.
 
     Args:
-        vocabulary: The WordPieces; the position is the id. It must contain `[PAD]`, `[UNK]`, `[CLS]` and
-            `[SEP]`, and travels in `get_config`.
+        vocabulary: The WordPieces; the position is the id. It must contain the special tokens, and travels in
+            `get_config`.
         max_tokens: The longest sequence, `[CLS]` and `[SEP]` included, at least 3. Longer texts are cut.
         lowercase: Lower-case the text and strip its accents, as uncased models do.
+        special_tokens: The pieces for padding, for an unknown word, and for the first and the last token.
 
     Raises:
         ValueError: A special token is missing, a piece appears twice, or `max_tokens` is less than 3.
@@ -48,63 +53,37 @@ class WordpieceTokenizer(keras.layers.Layer):
     """
 
     def __init__(
-        self, vocabulary: Sequence[str], max_tokens: int = 128, lowercase: bool = True, **kwargs: Any
+        self,
+        vocabulary: Sequence[str],
+        max_tokens: int = 128,
+        lowercase: bool = True,
+        special_tokens: Sequence[str] = BERT_TOKENS,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        ids = {piece: row for row, piece in enumerate(vocabulary)}
-        if len(ids) != len(vocabulary):
-            raise ValueError(
-                f"vocabulary: expected distinct pieces, got {len(vocabulary) - len(ids)} repeated ones"
-            )
-        missing = [token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if token not in ids]
-        if missing:
-            raise ValueError(f"vocabulary: {', '.join(missing)} missing among its {len(vocabulary)} pieces")
-        if max_tokens < 3:
-            raise ValueError(
-                f"max_tokens: expected at least 3 (one piece between [CLS] and [SEP]), got {max_tokens}"
-            )
-        self.vocabulary = tuple(vocabulary)
-        self.max_tokens = max_tokens
+        ids = distinct_ids(vocabulary)
+        pad, _, first, last = special_ids(ids, special_tokens, len(vocabulary))
+        super().__init__((pad, first, last), max_tokens, **kwargs)
+        self._vocabulary = tuple(vocabulary)
+        self.num_pieces = len(self._vocabulary)
         self.lowercase = lowercase
-        self.pad, self.first, self.last = ids["[PAD]"], ids["[CLS]"], ids["[SEP]"]
+        self.special_tokens = tuple(special_tokens)
         # The limit of 100 is one of characters, and a character has at most 4 bytes.
         self._wordpiece = tf_text.FastBertTokenizer(
             vocab=list(vocabulary),
             token_out_type=tf.int32,
             max_bytes_per_word=400,
+            unknown_token=self.special_tokens[1],
             lower_case_nfd_strip_accents=False,
         )
 
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The WordPieces; the position is the id."""
+        return self._vocabulary
+
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Split texts into token ids, without `[CLS]` and `[SEP]`, uncut.
-
-        Args:
-            texts: Strings in UTF-8 `[batch]`; bytes that are no UTF-8 are dropped.
-
-        Returns:
-            Ids int32 `[batch, (tokens)]`.
-        """
+        """Split texts into token ids, without the first and the last token, uncut."""
         return self._wordpiece.tokenize(self._normalize(tf.convert_to_tensor(texts)))
-
-    def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tokenize a batch.
-
-        Args:
-            texts: Strings `[batch]`.
-
-        Returns:
-            `input_ids` and `attention_mask` (1 for a token, 0 for padding), int32 `[batch, longest]`.
-        """
-        pieces = self.tokenize(texts)[:, : self.max_tokens - 2]
-        edge = tf.ones([pieces.nrows(out_type=tf.int32), 1], tf.int32)
-        tokens = tf.concat([edge * self.first, pieces, edge * self.last], axis=1)
-        # At least [CLS] and [SEP] wide, even without a row: attention over nothing fails.
-        width = tf.maximum(tokens.bounding_shape(axis=1), 2)
-        ids = tokens.to_tensor(self.pad, shape=tf.stack([-1, width]))
-        return {
-            "input_ids": ids,
-            "attention_mask": tf.sequence_mask(tokens.row_lengths(), width, tf.int32),
-        }
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
@@ -113,6 +92,7 @@ class WordpieceTokenizer(keras.layers.Layer):
             "vocabulary": list(self.vocabulary),
             "max_tokens": self.max_tokens,
             "lowercase": self.lowercase,
+            "special_tokens": list(self.special_tokens),
         }
 
     def _normalize(self, text: tf.Tensor) -> tf.Tensor:

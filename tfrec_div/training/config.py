@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_user
 MODELS = ("two_tower",)
 RERANKERS = ("mmr", "dpp", "none")
 FUSIONS = ("concat", "projected", "gated", "attention", "cross_modal", "bilinear")
+NEGATIVES = ("uniform", "memory", "mined", "shown")
+USER_TEXTS = ("none", "features", "history_titles", "reviews")
 # A seed meets int32 in the graph; the others could not be larger either.
 LARGEST = 2**31 - 1
 LOWEST = {
@@ -39,7 +42,7 @@ class TrainConfig:
         model: Kind of retrieval model, "two_tower".
         features: What the towers use, out of `FEATURES`; None is all that the data and this machine have.
         text: Text model: "auto" (MiniLM, or the tiny one where its weights are not found), "minilm", "tiny", or the
-            folder of a BERT checkpoint.
+            folder of a checkpoint, see `read_checkpoint`.
         image: Weights of the picture tower: "auto", "imagenet", a path, or "random".
         image_size: Height and width that pictures are read at, in pixels.
         max_tokens: Tokens of a text that are read.
@@ -55,6 +58,14 @@ class TrainConfig:
         num_candidates: Items that the re-ranker chooses from.
         seed: Seed of weights, order and splits.
         precision: What the towers compute in: "float32", "mixed_bfloat16" or "mixed_float16".
+        trainable_layers: What training changes of the text model: "none", the number of its last layers, or "all".
+        text_fields: Item texts that are read, joined in this order; or a mapping from names to such lists, for several
+            texts that the fusion tells apart; None is all of them, joined.
+        user_text: What is read of a user, out of `USER_TEXTS`.
+        negatives: What a target is told from besides the items of its batch, out of `NEGATIVES`, each with its
+            defaults; none leaves the choice of the loss to the size of the catalogue.
+        item_id_dropout: Share of the items that training takes for new ones at each step, in [0, 1); it helps
+            the new ones.
 
     Raises:
         DataError: If a value is not one of those listed.
@@ -78,14 +89,21 @@ class TrainConfig:
     num_candidates: int = 100
     seed: int = 0
     precision: str = "float32"
+    trainable_layers: int | str = "none"
+    text_fields: tuple[str, ...] | dict[str, list[str]] | None = None
+    user_text: str = "none"
+    negatives: tuple[str, ...] = ()
+    item_id_dropout: float = 0.0
 
     def __post_init__(self):
         # What a file says may be of any type.
-        features: Any = self.features
-        if features is not None:
-            if not isinstance(features, list | tuple):
-                raise _refusal("features", "a list of names", features)
-            object.__setattr__(self, "features", tuple(features))
+        for name in ("features", "negatives"):
+            names: Any = getattr(self, name)
+            if names is not None:
+                if not isinstance(names, list | tuple):
+                    raise _refusal(name, "a list of names", names)
+                object.__setattr__(self, name, tuple(names))
+        object.__setattr__(self, "text_fields", _text_fields(self.text_fields))
         for name, found, known in (
             ("model", (self.model,), MODELS),
             ("features", self.features or (), FEATURES),
@@ -93,6 +111,8 @@ class TrainConfig:
             ("test", (self.test,), SPLITS),
             ("reranker", (self.reranker,), RERANKERS),
             ("precision", (self.precision,), PRECISIONS),
+            ("user_text", (self.user_text,), USER_TEXTS),
+            ("negatives", self.negatives or (), NEGATIVES),
         ):
             for value in found:
                 if value not in known:
@@ -110,6 +130,15 @@ class TrainConfig:
             raise _refusal("diversity", "a level from 0 to 1", self.diversity)
         if not isinstance(self.test_fraction, int | float) or not 0 < self.test_fraction < 1:
             raise _refusal("test_fraction", "a share between 0 and 1", self.test_fraction)
+        if not isinstance(self.item_id_dropout, int | float) or not 0 <= self.item_id_dropout < 1:
+            raise _refusal("item_id_dropout", "a share from 0 to less than 1", self.item_id_dropout)
+        layers: Any = self.trainable_layers
+        if layers not in ("none", "all") and (
+            isinstance(layers, bool) or not isinstance(layers, int) or layers < 0
+        ):
+            raise _refusal("trainable_layers", "none, all or a whole number from 0", layers)
+        if len(set(self.negatives)) < len(self.negatives):
+            raise _refusal("negatives", "each kind once", ", ".join(self.negatives))
 
     def epochs_for(self, interactions: int) -> int:
         """Returns the epochs: those asked for, else enough for some 300 steps, in [5, 10]."""
@@ -121,7 +150,7 @@ class TrainConfig:
     def to_json(self) -> dict:
         """Returns the settings as values that `json.dumps` takes."""
         values = asdict(self)
-        return {**values, "features": None if self.features is None else list(self.features)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def updated(self, **values) -> TrainConfig:
         """Returns the settings with some replaced; None leaves one as it is."""
@@ -151,6 +180,26 @@ class TrainConfig:
         except DataError as error:
             problems = [replace(problem, file=f"{path}, {problem.file}") for problem in error.problems]
             raise DataError(problems) from error
+
+
+def _text_fields(fields: Any) -> Any:
+    """Returns a tuple of names, or a list of names for each of several texts; refuses what is neither."""
+
+    def names(value: Any) -> list[str]:
+        value = [value] if isinstance(value, str) else value
+        if (
+            not isinstance(value, list | tuple)
+            or not value
+            or not all(isinstance(name, str) for name in value)
+        ):
+            raise _refusal("text_fields", "a list of names, or a mapping from names to such lists", fields)
+        return list(value)
+
+    if fields is None:
+        return None
+    if isinstance(fields, Mapping) and fields:
+        return {str(name): names(part) for name, part in fields.items()}
+    return tuple(names(fields))
 
 
 def _refusal(name: str, expected: str, found: object) -> DataError:

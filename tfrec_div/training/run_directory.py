@@ -180,6 +180,8 @@ def fingerprint(data: Dataset) -> str:
     for column in (events.user, events.item, events.strength(), events.timestamp):
         if column is not None:
             digest.update(np.ascontiguousarray(column).tobytes())
+    if events.review is not None:
+        digest.update(f"{events.review.tolist()}".encode("utf-8", "surrogatepass"))
     for entities in (data.catalog, data.users):
         for name, column in sorted(entities.columns.items()):
             digest.update(f"{name}{column.tolist()}".encode("utf-8", "surrogatepass"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,24 @@ from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
 from tfrec_div.rerank.methods import reranker_class
+from tfrec_div.tasks.negatives import MemoryNegatives, MinedNegatives, ShownNegatives, UniformNegatives
 from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.pretrained import find_image_weights, find_text_model
+from tfrec_div.towers.query_tower import check_user_text
 from tfrec_div.towers.text import TextEncoder
+from tfrec_div.towers.texts import text_parts
 from tfrec_div.training.callbacks import BeyondAccuracy, EmbeddingProjector, TrainingLogs
 from tfrec_div.training.checkpoints import EpochCheckpoints
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
 from tfrec_div.training.strategy import is_chief, resolve_strategy
+
+NEGATIVES = {
+    "uniform": UniformNegatives,
+    "memory": MemoryNegatives,
+    "mined": MinedNegatives,
+    "shown": ShownNegatives,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +116,7 @@ def train(
             f"Training on {strategy.num_replicas_in_sync} replicas, {config.batch_size} interactions a step in all."
         )
     model.adapt(train_part)
-    batches = train_part.batches(config.batch_size, seed=config.seed, max_history=model.max_history)
+    batches = train_part.batches(config.batch_size, seed=config.seed)
     # Only now, so that settings or data which no model can be made with leave nothing behind.
     if chief:
         run.begin(config, data)
@@ -173,7 +184,23 @@ def _of_one_process(model: TwoTower) -> TwoTower:
 def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]]:
     """Makes the model that the settings ask for, with what this machine has; says what it did without."""
     said: list[str] = []
-    text = _text_encoder(config, said) if _wanted("text", data, config) else None
+    wants_text = _wanted("text", data, config)
+    text = _text_encoder(config, said) if wants_text else None
+    for setting, asked in (
+        ("text_fields", config.text_fields),
+        ("trainable_layers", config.trainable_layers),
+    ):
+        if not wants_text and asked not in (None, "none"):
+            raise DataError(
+                [Problem(setting, None, None, "items with a text that the features ask for", "none")]
+            )
+    with _refused_as("text_fields"):
+        text_parts(data.schema, config.text_fields if wants_text else None)
+    user_text = None if config.user_text == "none" else config.user_text
+    with _refused_as("user_text"):
+        check_user_text(data.schema, user_text, text)
+    if "shown" in config.negatives and data.impressions is None:
+        raise DataError([Problem("negatives", None, None, "a data set with impressions for 'shown'", "none")])
     image = _image_encoder(config, said) if _wanted("image", data, config) else None
     features = COLUMN_FEATURES if config.features is None else config.features
     columns = [name for name in features if name in COLUMN_FEATURES]
@@ -186,6 +213,10 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]
             embedding_dim=config.embedding_dim,
             fusion=config.fusion,
             precision=config.precision,
+            text_fields=config.text_fields if wants_text else None,
+            user_text=user_text,
+            negatives=[NEGATIVES[name]() for name in config.negatives],
+            item_id_dropout=config.item_id_dropout,
         )
     except ValueError as error:
         expected = "some that give both towers something to read, such as id or history and categories"
@@ -209,7 +240,27 @@ def _text_encoder(config: TrainConfig, said: list[str]) -> TextEncoder:
         found = find_text_model("tiny")
     if found is not None:
         said.append(f"Texts are read by {found.name}, from {found.source}.")
-    return TextEncoder.from_pretrained(found or config.text, max_tokens=config.max_tokens)
+    with _refused_as("text"):
+        return TextEncoder.from_pretrained(
+            found or config.text, max_tokens=config.max_tokens, trainable_layers=config.trainable_layers
+        )
+
+
+@contextlib.contextmanager
+def _refused_as(setting: str) -> Iterator[None]:
+    """Turns what a tower says of an argument into the message for a setting."""
+    try:
+        yield
+    except DataError:
+        raise
+    except ValueError as error:
+        place, says, rest = str(error).partition(": expected ")
+        expected, _, found = rest.rpartition(", got ")
+        if says and expected:
+            problem = Problem(place, None, None, expected, found.strip("'"))
+        else:
+            problem = Problem(setting, None, None, f"another value, since {error}")
+        raise DataError([problem]) from error
 
 
 def _image_encoder(config: TrainConfig, said: list[str]) -> ImageEncoder | None:
