@@ -49,7 +49,8 @@ class ContentProfile(keras.layers.Layer):
         self.num_items = num_items
         lengths = [view.dim for view in self.views.values()]
         self.dim = sum(lengths)
-        self._modality = np.repeat(np.arange(len(lengths)), lengths)
+        # Which modality an entry belongs to: a product with it gives every entry its modality's value.
+        self._belongs = np.repeat(np.eye(len(lengths), dtype=np.float32), lengths, axis=0)
         self.log_gain = self.add_weight(
             name="log_gain",
             shape=(len(lengths),),
@@ -92,9 +93,7 @@ class ContentProfile(keras.layers.Layer):
         """
         pooled = tf.einsum("bs,bsd->bd", strength, self(history))
         total = tf.reduce_sum(strength, axis=1, keepdims=True)
-        return (
-            pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)) * tf.gather(tf.exp(self.log_gain), self._modality)
-        )
+        return pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)) * self._spread(tf.exp(self.log_gain))
 
     def alone(self, queries: tf.Tensor, before: int) -> tf.Tensor:
         """Returns queries that score by the profile and the bias alone, whose gradient goes to the gains alone.
@@ -103,9 +102,12 @@ class ContentProfile(keras.layers.Layer):
             queries: Float [batch, before + dim + 1]: the towers' vector, a profile with gains, and a one.
             before: Entries before the profile.
         """
-        gains = tf.gather(self.log_gain, self._modality)
+        gains = self._spread(self.log_gain)
         profile = tf.stop_gradient(queries[:, before:-1]) * tf.exp(gains - tf.stop_gradient(gains))
         return tf.concat([tf.zeros_like(queries[:, :before]), profile, tf.ones_like(queries[:, -1:])], axis=1)
+
+    def _spread(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.linalg.matvec(tf.constant(self._belongs), values)
 
     @property
     def gains(self) -> dict[str, float]:

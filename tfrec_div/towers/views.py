@@ -119,8 +119,8 @@ class CodeView(View):
     Example:
         >>> view = CodeView(num_codes=2, dim=8)
         >>> view.adapt([[1, 0], [2, 0], [1, 2]])
-        >>> view(tf.constant([[1, 0], [0, 0]])).numpy().round(2).tolist()
-        [[0.5, -1.0], [0.0, 0.0]]
+        >>> view(tf.constant([[1, 0], [1, 2]])).numpy().round(2).tolist()
+        [[0.5, -1.0], [0.5, 0.5]]
     """
 
     def __init__(self, num_codes: int, dim: int, **kwargs):
