@@ -69,7 +69,7 @@ def test_a_collapsed_model_is_perfect_by_scores_there_and_found_out_here(shop):
     assert float(metric.result()[0]) == 1.0
 
     train, test = shop.split("temporal")
-    model = TwoTower(train.schema, embedding_dim=8)
+    model = TwoTower(train.schema, embedding_dim=8, content_profile=False)
     model.compile()
     model.adapt(train, progress=False)
     for weight in (*model.item_tower.trainable_variables, model.item_bias):

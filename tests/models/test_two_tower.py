@@ -57,7 +57,7 @@ def test_evaluate_reports_the_mean_over_all_rows_whatever_the_batches(model, par
 
 def test_ranks_count_every_unseen_item_and_ties_against_the_target(shop):
     train, test = shop.split("temporal")
-    model = TwoTower(train.schema, embedding_dim=8)
+    model = TwoTower(train.schema, embedding_dim=8, content_profile=False)
     model.compile()
     model.adapt(train, progress=False)
     # A collapsed model: all scores equal. By scores alone every target would be first.

@@ -11,6 +11,7 @@ from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.parts import PartsEncoder, all_parts, parts_of
 from tfrec_div.towers.text import TextEncoder
+from tfrec_div.towers.transformer import Transformer
 from tfrec_div.towers.tower import Tower
 
 
@@ -159,8 +160,8 @@ def test_a_trained_model_gives_vectors_and_parts_in_one_pass(monkeypatch):
     rows = model.to_rows(tf.constant(["a toy", "", "one two"]))
     encoder.adapt(rows.numpy())
     passes = []
-    original = TextEncoder._hidden
-    monkeypatch.setattr(TextEncoder, "_hidden", lambda *a: passes.append(len(a[1])) or original(*a))
+    original = Transformer.hidden
+    monkeypatch.setattr(Transformer, "hidden", lambda *a: passes.append(len(a[1])) or original(*a))
     with tf.GradientTape() as tape:
         vector, (parts, there) = encoder(rows, training=True)
         loss = tf.reduce_sum(tf.where(there[..., tf.newaxis], parts, 0.0) ** 2)

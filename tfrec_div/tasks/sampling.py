@@ -49,7 +49,8 @@ class NegativeSampling(keras.layers.Layer):
     def draw(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Draws the rows of a step: "shared" int32 [n] and "own" int32 [batch, m], as far as there are any."""
         drawn = {}
-        if (uniform := self.of(UniformNegatives)) is not None:
+        uniform = self.of(UniformNegatives)
+        if uniform is not None:
             drawn["shared"] = uniform.rows()
         own = [kind.rows(inputs) for kind in self.negatives if kind.use == "own"]
         if own:
