@@ -11,8 +11,8 @@ from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.parts import PartsEncoder, all_parts, parts_of
 from tfrec_div.towers.text import TextEncoder
-from tfrec_div.towers.transformer import Transformer
 from tfrec_div.towers.tower import Tower
+from tfrec_div.towers.transformer import Transformer
 
 
 def test_the_tokens_of_a_text_are_its_words_in_order_each_of_length_one():
