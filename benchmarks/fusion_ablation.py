@@ -1,8 +1,7 @@
 """Which features and which fusion give what, for warm items (P1) and for cold ones (P2).
 
     python benchmarks/fusion_ablation.py --data P1/ --eval P1/test.csv --exclude P1/exclude.csv
-    python benchmarks/fusion_ablation.py --data P2/ --eval P2/test.csv --candidates P2/candidates.csv \\
-        --item-id-dropout 0.9
+    python benchmarks/fusion_ablation.py --data P2/ --eval P2/test.csv --candidates P2/candidates.csv
 
 `--data` is a dataset folder whose `interactions.csv` is the training part that `../shared/eval/protocol.py export`
 wrote, beside the items and users of the full set. Pictures are read by a ResNet50 with random weights at 64 pixels. One

@@ -89,7 +89,7 @@ def z_value(differences: np.ndarray) -> float:
     return float(known.mean() / (known.std(ddof=1) / np.sqrt(len(known))))
 
 
-def run(num_users=1500, num_items=400, text="tiny", epochs=10, fusion="concat", say=print) -> dict:
+def run(num_users=1500, num_items=400, text="tiny", epochs=5, fusion="concat", say=print) -> dict:
     """Returns NDCG@10 by tower, and the correlation with each dimension by tower; a value per user each."""
     data = make_synthetic(num_users, num_items, interactions_per_user=30)
     train, test = data.split("cold_items")

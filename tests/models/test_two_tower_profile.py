@@ -8,6 +8,7 @@ import pytest
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.synthetic import make_synthetic
 from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.tasks.negatives import UniformNegatives
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,9 @@ def test_new_items_go_by_their_content_alone(cold_shop, fitted):
     assert not vectors[cold, :8].any()
     warm = np.setdiff1d(np.arange(len(vectors)), cold)
     assert vectors[warm, :8].any(axis=1).all()
-    np.testing.assert_array_equal(vectors[:, 8:-1], fitted.profile.items.numpy()[1:])
+    views, gains = fitted.profile.items.numpy()[1:], list(fitted.profile.gains.values())
+    lengths = [view.dim for view in fitted.profile.views.values()]
+    np.testing.assert_allclose(vectors[:, 8:-1], views * np.sqrt(np.repeat(gains, lengths)), rtol=1e-5)
 
 
 def test_scores_are_towers_and_profile_and_bias(cold_shop, fitted):
@@ -72,7 +75,8 @@ def test_the_loss_is_that_of_the_scores_and_the_gains_learn_from_the_profile_alo
 
 def _profile_loss(model, batch) -> float:
     query = model.profile.query(batch["history"], batch["history_weight"]).numpy()
-    scores = query @ model.profile.items.numpy()[1:].T + model.item_bias.numpy()
+    items = model.profile(tf.range(model.schema.num_items)).numpy()
+    scores = query @ items.T + model.item_bias.numpy()
     met = model.item_table(tf.range(model.schema.num_items))["item_id"].numpy() > 0
     total = 0.0
     for row, target in enumerate(batch["item_id"].numpy()):
@@ -136,3 +140,67 @@ def test_it_ranks_new_items_better_than_towers_that_never_met_them(cold_shop, fi
 
     difference = auc(fitted) - auc(towers)
     assert difference.mean() / (difference.std() / np.sqrt(len(difference))) > 2
+
+
+def test_a_new_item_in_a_history_does_not_silence_the_towers(cold_shop, fitted):
+    _, _, cold = cold_shop
+    warm = np.setdiff1d(np.arange(100), cold)
+    one, padding = [[warm[0], -1, -1]], [[1.0, 0.0, 0.0]]
+    with_new, weights = [[warm[0], cold[0], cold[1]]], [[1.0, 1.0, 1.0]]
+
+    def vector(history, weight):
+        query = {"user_id": tf.constant([-1]), "history": tf.constant(history, tf.int32)}
+        return fitted.query_vectors({**query, "history_weight": tf.constant(weight)}).numpy()[0]
+
+    alone, followed = vector(one, padding), vector(with_new, weights)
+    np.testing.assert_allclose(followed[:8], alone[:8], rtol=1e-5)
+    assert np.abs(followed[8:-1] - alone[8:-1]).max() > 1e-3
+
+
+def test_gains_are_taught_by_the_negatives_too_and_nothing_else_is(cold_shop):
+    train, _, _ = cold_shop
+    keras.utils.set_random_seed(0)
+    model = TwoTower(
+        train.schema,
+        embedding_dim=8,
+        loss="in_batch",
+        negatives=[UniformNegatives(20)],
+        item_id_dropout=0.0,
+        dropout=0.0,
+    )
+    model.compile()
+    model.adapt(train, progress=False)
+    plain = TwoTower.from_config({**model.get_config(), "content_profile": True})
+    plain.set_weights(model.get_weights())
+    batch = next(iter(train.batches(64, shuffle=False)))
+
+    def gradients(one):
+        with tf.GradientTape() as tape:
+            loss = one.compute_loss(batch, training=True)
+        return loss, tape.gradient(loss, [one.item_bias, one.profile.log_gain])
+
+    loss, (of_bias, of_gains) = gradients(model)
+    # Without what the profile achieves alone, the loss and the towers' gradients are the same, and gains learn nothing.
+    plain._with_profile_loss = lambda loss_of, queries, items, training, **more: loss_of(
+        queries, items, **more
+    )
+    plain_loss, (plain_of_bias, plain_of_gains) = gradients(plain)
+    assert float(loss) == float(plain_loss)
+    np.testing.assert_array_equal(tf.convert_to_tensor(of_bias), tf.convert_to_tensor(plain_of_bias))
+    assert plain_of_gains is None
+    assert np.abs(of_gains).min() > 0
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_it_trains_in_mixed_precision(cold_shop, precision, tmp_path):
+    train, _, _ = cold_shop
+    keras.utils.set_random_seed(0)
+    model = TwoTower(train.schema, embedding_dim=8, precision=precision)
+    model.compile()
+    losses = model.fit(train.batches(256), epochs=3, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    assert model.profile.items.dtype == tf.float32
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.item_vectors(), model.item_vectors(), atol=1e-6)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tfrec_div._keras import tf
 from tfrec_div.tasks.cross_entropy import cross_entropy
@@ -37,3 +38,9 @@ def test_a_target_that_is_next_to_impossible_costs_its_distance():
 def test_rows_may_be_none_at_all():
     loss = tf.function(cross_entropy, reduce_retracing=True)
     assert loss(tf.zeros([0], tf.int32), tf.zeros([0, 3])).shape == (0,)
+
+
+def test_labels_of_either_width():
+    scores = tf.constant([[0.0, 1.0]])
+    narrow, wide = (cross_entropy(tf.constant([1], kind), scores) for kind in (tf.int32, tf.int64))
+    assert float(narrow[0]) == float(wide[0]) == pytest.approx(0.3132617, rel=1e-5)

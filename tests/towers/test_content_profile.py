@@ -22,8 +22,9 @@ def profile():
 def test_scores_by_hand(profile):
     query = profile.query(tf.constant([[0, 2, -1]]), tf.constant([[1.0, 0.5, 0.0]]))
     # Views (1, 0 | 1, 0) and half of (1, 1 | 0, 1), over the root of 1.5; gains 2 and 1/2.
-    expected = np.array([[2 * 1.5, 2 * 0.5, 0.5 * 1, 0.5 * 0.5]]) / math.sqrt(1.5)
-    np.testing.assert_allclose(query, expected, rtol=1e-5)
+    roots = np.sqrt([2, 2, 0.5, 0.5])
+    np.testing.assert_allclose(query, np.array([[1.5, 0.5, 1, 0.5]]) * roots / math.sqrt(1.5), rtol=1e-5)
+    np.testing.assert_allclose(profile(tf.constant([2])), [[1, 1, 0, 1]] * roots, rtol=1e-5)
     scores = tf.matmul(query, profile(tf.range(4)), transpose_b=True)
     np.testing.assert_allclose(scores, [[3 + 0.5, 1 + 0.5, 4 + 0.25, 0]] / np.sqrt(1.5), rtol=1e-5)
 
@@ -39,7 +40,9 @@ def test_alone_scores_by_profile_and_bias_and_teaches_the_gains_only(profile):
         content = profile.query(tf.constant([[0]]), tf.constant([[1.0]]))
         queries = tf.concat([towers, content, tf.ones([1, 1])], axis=1)
         alone = profile.alone(queries, before=2)
-        items = tf.concat([tf.fill([1, 2], 100.0), profile(tf.constant([2])), [[0.25]]], axis=1)
+        items = tf.concat(
+            [tf.fill([1, 2], 100.0), tf.stop_gradient(profile(tf.constant([2]))), [[0.25]]], axis=1
+        )
         score = tf.reduce_sum(alone * items)
     # Text: 2 x (1, 0).(1, 1); brand: 1/2 x (1, 0).(0, 1); the bias.
     assert float(score) == pytest.approx(2 + 0 + 0.25)
@@ -55,6 +58,7 @@ def test_views_learn_from_met_items_only():
     profile.fill({"text": texts}, met=np.array([True, True, False]))
     np.testing.assert_allclose(profile.views["text"].mean.numpy()[1], 0, atol=1e-5)
     np.testing.assert_allclose(np.abs(profile.items.numpy()[1:3, 0]), [1, 1], rtol=1e-5)
+    profile.log_gain.assign([0.0])
     encoded = profile.encode({"text": tf.constant(texts)})
     np.testing.assert_allclose(profile(tf.range(3)), encoded, rtol=1e-6)
 

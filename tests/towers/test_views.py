@@ -98,3 +98,16 @@ def test_round_trip(view):
     spec = tf.TensorSpec([None, feature.shape[1]], feature.dtype)
     np.testing.assert_allclose(tf.function(again, input_signature=[spec])(feature), expected, atol=1e-6)
     assert not again.trainable_weights
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("count", [5, 50])
+def test_the_size_of_vectors_does_not_matter(size, count):
+    vectors = np.random.default_rng(0).normal(size=(count, 20)).astype(np.float32)
+    views = [VectorView(20, 4), VectorView(20, 4)]
+    found = []
+    for view, scale in zip(views, (1.0, size), strict=True):
+        view.adapt(vectors * np.float32(scale))
+        found.append(view(tf.constant(vectors * np.float32(scale))).numpy())
+    assert np.abs(found[0]).max() > 0.1
+    np.testing.assert_allclose(found[1] @ found[1].T, found[0] @ found[0].T, atol=1e-2)

@@ -58,7 +58,9 @@ def check_pictures(table: Table, column: str, root: Path | None, decode: bool = 
         found = {int(cell): faults[codes[cell]][1] for cell in np.flatnonzero(where)}
         table.report(where, column, expected, found=found, drops=False)
         table.lost_pictures += int((where & ~table.bad).sum())
-        table.strings(column)[where] = ""
+        cells = table.strings(column)
+        cells[where] = ""
+        table.columns[column] = cells
 
 
 def leaves_folder(path: str) -> bool:

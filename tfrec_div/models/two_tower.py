@@ -59,8 +59,8 @@ class TwoTower(RetrievalModel):
     """Retrieval by two towers: what a user did and is on one side, what an item is on the other.
 
     An ordinary Keras model on batches of integer rows (`Dataset.batches`). Frozen text and image towers encode each
-    item once, before training. The user's history is made of the item tower's own vectors, so that a new item can
-    stand in a history as soon as it has a vector.
+    item once, before training. The user's history is made of the item tower's own vectors, and of what its content
+    is like; a new item counts for the latter.
 
     Args:
         schema: Describes users and items; from `Dataset.schema`.
@@ -79,7 +79,8 @@ class TwoTower(RetrievalModel):
         hidden_units: Layers of both towers after the fusion.
         dropout: Share of the user vector's entries that training drops.
         user_id_dropout: Share of the users that training takes for unknown ones.
-        item_id_dropout: Share of the items that training takes for new ones at each step: without id and bias.
+        item_id_dropout: Share of the items that training takes for new ones at each step: without id and bias. It
+            serves towers that have to speak for new items; with a content profile there is little to gain by it.
         text_fields: The item texts that the text tower reads, joined in this order; None is all text features, the
             title first. "reviews" are those of the training interactions, where no column has this name. A mapping,
             such as `{"title": ["title"], "about": ["description", "reviews"]}`, makes several texts of them: one
@@ -96,9 +97,9 @@ class TwoTower(RetrievalModel):
             the tokens of the texts and the regions of the pictures; see docs/fusion.md for the memory it takes.
         modality_dropout: Share of an item's features that training takes for missing, see `Tower`.
         content_profile: Whether scores also go by the likeness of an item's content to that of the history, see
-            `ContentProfile`. With it an item without an id (never met in training, or taken for new by
-            `item_id_dropout`) goes by this likeness alone. It needs histories and a frozen text or image tower,
-            categories or numbers, and is left out with `normalize`.
+            `ContentProfile`. With ids and without a trained text or image model, an item without an id (never met
+            in training, or taken for new by `item_id_dropout`) goes by this likeness and its bias alone. It needs
+            histories and a frozen text or image tower, categories or numbers, and is left out with `normalize`.
         precision: Keras' policy of the towers: "float32", "mixed_bfloat16" or "mixed_float16"; None is the global
             one. Vectors leave the towers as float32, and so do all scores and losses.
         **kwargs: As for any Keras model.
@@ -193,6 +194,10 @@ class TwoTower(RetrievalModel):
         )
         self.reviews = None
         if self.text_encoder and user_text == "reviews":
+            if isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy):
+                raise ValueError(
+                    "user_text: 'reviews' has tables that grow, which parameter servers cannot hold"
+                )
             self.reviews = ReviewTable(self.text_encoder.dim, schema.num_items, name="reviews")
         self.item_table = FeatureTable(schema.num_items, spec, name="items")
         users = user_spec(schema, self.text_encoder, user_text)
@@ -304,7 +309,8 @@ class TwoTower(RetrievalModel):
 
         Returns:
             The names of the features, and float32 [items, features], 1 in sum over those that an item has. What a
-            weight is depends on the fusion: its gates or attention, or how far the vector moves without the feature.
+            weight is depends on the fusion: its gates or attention, or how far the tower's vector moves without the
+            feature. What features count for in the content profile is said by `model.profile.gains`.
         """
         rows = tf.constant(np.asarray(item_rows, np.int32).reshape(-1))
         names, weights = self.item_tower.fusion_weights(self.item_table(rows))
@@ -342,11 +348,16 @@ class TwoTower(RetrievalModel):
         vectors = tf.cast(self.item_tower(features, training=training), tf.float32)
         if self.profile is None:
             return vectors
-        if "item_id" in self.item_tower.encoders and not self.trains_models:
+        if self._profile_speaks_for_new:
             # What the tower says of an item that it has not met was learned from others, each with an id of its own.
             vectors *= tf.cast(features["item_id"] > 0, tf.float32)[:, tf.newaxis]
-        views = self.profile.encode(features) if views is None else views
+        views = self.profile.weigh(self.profile.encode(features)) if views is None else views
         return tf.concat([vectors, views], axis=1)
+
+    @property
+    def _profile_speaks_for_new(self) -> bool:
+        """Whether items without an id have no vector of the tower."""
+        return self.profile is not None and "item_id" in self.item_tower.encoders and not self.trains_models
 
     # Kept out of Keras' sight (a cached property goes to the instance's dictionary directly).
     @cached_property
@@ -383,7 +394,12 @@ class TwoTower(RetrievalModel):
             else:
                 vectors = tf.gather(items[:, : self.embedding_dim], position(known))
             weights = tf.where(history >= 0, tf.cast(inputs["history_weight"], tf.float32), 0.0)
-            features = {**features, "history": {"vectors": vectors, "weights": weights}}
+            heard = weights
+            if self._profile_speaks_for_new:
+                # A new item has no vector here, so it must not count among those that have one.
+                met = tf.gather(self.item_table.values["item_id"], history + 1) > 0
+                heard = tf.where(met, weights, 0.0)
+            features = {**features, "history": {"vectors": vectors, "weights": heard}}
         if self.user_text == "history_titles":
             features = {**features, "text": self._history_titles(inputs["history"])}
         elif self.reviews is not None:
@@ -519,8 +535,10 @@ class TwoTower(RetrievalModel):
         loss = loss_of(queries, items, **more)
         if self.profile is None or not training:
             return loss
-        alone = loss_of(self.profile.alone(queries, self.embedding_dim), tf.stop_gradient(items))
-        return loss + alone - tf.stop_gradient(alone)
+        others = {kind: one._replace(vectors=tf.stop_gradient(one.vectors)) for kind, one in more.items()}
+        alone = loss_of(self.profile.alone(queries, self.embedding_dim), tf.stop_gradient(items), **others)
+        # The brackets make the sum the loss itself, to the last digit.
+        return loss + (alone - tf.stop_gradient(alone))
 
     def _without_new_items(self, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Takes the items that training has not met out of the softmax.

@@ -13,7 +13,7 @@ def cross_entropy(labels: tf.Tensor, scores: tf.Tensor):
     `tf.nn.softmax` on a CPU. A score of minus infinity takes a column out.
 
     Args:
-        labels: int32 [batch], the column of each row's target.
+        labels: Integer [batch], the column of each row's target.
         scores: Float [batch, columns].
 
     Example:
@@ -21,7 +21,7 @@ def cross_entropy(labels: tf.Tensor, scores: tf.Tensor):
         >>> round(float(loss[0]), 4)
         0.6931
     """
-    place = tf.stack([tf.range(tf.size(labels)), labels], axis=1)
+    place = tf.stack([tf.range(tf.size(labels)), tf.cast(labels, tf.int32)], axis=1)
     shares = tf.nn.softmax(scores)
     # By way of the greatest share, which cannot be zero as the target's can.
     log_total = tf.reduce_max(scores, axis=1) - tf.math.log(tf.reduce_max(shares, axis=1))

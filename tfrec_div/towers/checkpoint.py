@@ -186,7 +186,9 @@ def _tokenizer(path: Path, instead_of: str) -> dict:
 def _by_id(ids: dict[str, int]) -> list[str]:
     pieces = sorted(ids, key=lambda piece: ids[piece])
     if [ids[piece] for piece in pieces] != list(range(len(pieces))):
-        raise ValueError("the vocabulary: expected the ids from 0 on without a gap")
+        raise ValueError(
+            "vocab.json or tokenizer.json: expected the ids of the vocabulary from 0 on without a gap"
+        )
     return pieces
 
 

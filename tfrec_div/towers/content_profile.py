@@ -22,7 +22,8 @@ class ContentProfile(keras.layers.Layer):
     The profile of a user is the sum of the views of the history's items, each times its strength, over the square
     root of these strengths' sum; the score of an item is the sum over the modalities of gain x (profile . view).
     Only the gains are learned: one number a modality, which a few hundred items are enough for, so that items that
-    training has not met are ranked as well as others, and a modality that tells nothing gets a gain near zero.
+    training has not met are ranked as well as others, and a modality that tells little gets a small gain. Half of a
+    gain (its root) is on either side, so that cosines of items weigh the modalities alike.
 
     Args:
         views: A `View` for each modality, by the name of the feature that it reads.
@@ -80,20 +81,24 @@ class ContentProfile(keras.layers.Layer):
         """Returns the views of features [batch, ...], end to end, float [batch, dim]."""
         return tf.concat([view(tf.convert_to_tensor(features[n])) for n, view in self.views.items()], axis=1)
 
+    def weigh(self, views: tf.Tensor) -> tf.Tensor:
+        """Returns views [..., dim] times the roots of the gains."""
+        return views * tf.linalg.matvec(tf.constant(self._belongs), tf.exp(0.5 * self.log_gain))
+
     def call(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the views of the catalogue's rows int [...], float [..., dim]; zeros for -1."""
-        return tf.gather(self.items, rows + 1)
+        """Returns the weighed views of the catalogue's rows int [...], float [..., dim]; zeros for -1."""
+        return self.weigh(tf.gather(self.items, rows + 1))
 
     def query(self, history: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        """Returns profiles times the gains, float [batch, dim].
+        """Returns profiles times the roots of the gains, float [batch, dim].
 
         Args:
             history: Int [batch, steps], rows; -1 is padding.
             strength: Float [batch, steps], 0 for padding.
         """
-        pooled = tf.einsum("bs,bsd->bd", strength, self(history))
+        pooled = tf.einsum("bs,bsd->bd", strength, tf.gather(self.items, history + 1))
         total = tf.reduce_sum(strength, axis=1, keepdims=True)
-        return pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)) * self._spread(tf.exp(self.log_gain))
+        return self.weigh(pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)))
 
     def alone(self, queries: tf.Tensor, before: int) -> tf.Tensor:
         """Returns queries that score by the profile and the bias alone, whose gradient goes to the gains alone.
@@ -102,12 +107,10 @@ class ContentProfile(keras.layers.Layer):
             queries: Float [batch, before + dim + 1]: the towers' vector, a profile with gains, and a one.
             before: Entries before the profile.
         """
-        gains = self._spread(self.log_gain)
-        profile = tf.stop_gradient(queries[:, before:-1]) * tf.exp(gains - tf.stop_gradient(gains))
+        # Ones, with the gradient of the gains.
+        ones = tf.exp(self.log_gain - tf.stop_gradient(self.log_gain))
+        profile = tf.stop_gradient(queries[:, before:-1]) * tf.linalg.matvec(tf.constant(self._belongs), ones)
         return tf.concat([tf.zeros_like(queries[:, :before]), profile, tf.ones_like(queries[:, -1:])], axis=1)
-
-    def _spread(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.linalg.matvec(tf.constant(self._belongs), values)
 
     @property
     def gains(self) -> dict[str, float]:

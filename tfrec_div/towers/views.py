@@ -47,8 +47,9 @@ class View(keras.layers.Layer):
             return
         self.mean.assign(tf.reduce_mean(raw, axis=0))
         length = tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(raw - self.mean), axis=1)))
-        # What is the same for all items is left at zero.
-        self.scale.assign(tf.where(length > 1e-6, 1.0 / tf.maximum(length, 1e-6), 0.0))
+        # What is the same for all items, but for rounding errors, is left at zero.
+        least = 1e-5 * tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(raw), axis=1)))
+        self.scale.assign(tf.where(length > least, 1.0 / tf.maximum(length, 1e-30), 0.0))
 
     def call(self, feature: tf.Tensor) -> tf.Tensor:
         """Returns the view of a feature `[batch, ...]`, float [batch, dim]."""
@@ -183,6 +184,8 @@ def _principal_components(centred: np.ndarray, dim: int) -> np.ndarray:
     if len(centred) < centred.shape[1]:
         values, left = np.linalg.eigh(centred @ centred.T)
         left = left[:, ::-1][:, :dim]
-        right = centred.T @ left / np.sqrt(np.maximum(values[::-1][:dim], 1e-12))
-        return np.pad(np.where(values[::-1][:dim] > 1e-6, right, 0), [(0, 0), (0, dim - right.shape[1])])
+        right = centred.T @ left / np.sqrt(np.maximum(values[::-1][:dim], 1e-30))
+        # The rest are directions of rounding errors.
+        tells = values[::-1][:dim] > 1e-6 * max(values.max(), 1e-30)
+        return np.pad(np.where(tells, right, 0), [(0, 0), (0, dim - right.shape[1])])
     return np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :dim]

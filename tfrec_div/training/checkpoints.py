@@ -32,7 +32,7 @@ class EpochCheckpoints(keras.callbacks.Callback):
         self._run = run
         state = {"query": model.query_tower, "item": model.item_tower, "optimizer": model.optimizer}
         if model.profile is not None:
-            state["profile"] = model.profile
+            state["gains"] = model.profile.log_gain
         self._checkpoint = tf.train.Checkpoint(
             **state,
             bias=model.item_bias,

@@ -64,8 +64,8 @@ class TrainConfig:
         user_text: What is read of a user, out of `USER_TEXTS`.
         negatives: What a target is told from besides the items of its batch, out of `NEGATIVES`, each with its
             defaults; none leaves the choice of the loss to the size of the catalogue.
-        item_id_dropout: Share of the items that training takes for new ones at each step, in [0, 1); it helps
-            the new ones.
+        item_id_dropout: Share of the items that training takes for new ones at each step, in [0, 1); see
+            `TwoTower`.
 
     Raises:
         DataError: If a value is not one of those listed.

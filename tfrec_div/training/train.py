@@ -190,10 +190,9 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[TwoTower, list[str]
         ("text_fields", config.text_fields),
         ("trainable_layers", config.trainable_layers),
     ):
-        if not wants_text and asked not in (None, "none"):
-            raise DataError(
-                [Problem(setting, None, None, "items with a text that the features ask for", "none")]
-            )
+        if not wants_text and asked not in (None, "none", 0):
+            expected = f"items with a text that the features ask for, to go with {asked!r}"
+            raise DataError([Problem(setting, None, None, expected, "no such text")])
     with _refused_as("text_fields"):
         text_parts(data.schema, config.text_fields if wants_text else None)
     user_text = None if config.user_text == "none" else config.user_text
