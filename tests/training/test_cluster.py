@@ -99,10 +99,11 @@ def test_workers_of_parameter_servers_train_and_the_chief_evaluates(tmp_path):
             server.kill()
             server.wait(30)
     found = json.loads((tmp_path / "found.json").read_text())
-    losses = found["history"]["val_loss"]
+    # Of the examples in training, whose histories end before their targets; in the validation here they do not.
+    losses = found["history"]["loss"]
     # Some 300 examples, 32 a step: ten steps in each of six epochs, whichever worker takes them.
     assert found["steps"] == 60
-    assert losses[-1] < losses[0] - 0.03
+    assert losses[-1] < losses[0] - 0.2
     served, alone = found["evaluated"]
     assert list(served) == ["loss", "recall_at_10", "ndcg_at_10", "mrr"]
     for metric, value in alone.items():
