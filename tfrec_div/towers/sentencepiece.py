@@ -59,7 +59,13 @@ class SentencepieceTokenizer(SubwordTokenizer):
         self.num_pieces = pieces + self._shift
         self._own_unknown = found[_UNKNOWN]
         # It keeps nothing but a constant, so that an export needs no resource of it.
-        self._pieces = tf_text.FastSentencepieceTokenizer(data)
+        try:
+            self._pieces = tf_text.FastSentencepieceTokenizer(data)
+        except ValueError as error:
+            raise ValueError(
+                f"vocabulary: expected a SentencePiece model that tensorflow_text {tf_text.__version__} can convert, "
+                f"got one at which it says {str(error)!r}; 2.21 converts more of them"
+            ) from error
 
     @property
     def vocabulary(self) -> dict[str, str]:
