@@ -1,20 +1,42 @@
 """Re-ranking layers: from many scored candidates to a short list that is relevant and diverse."""
 
-from tfrec_div.rerank.base import Pool, Reranker
+from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.cover import COVER
 from tfrec_div.rerank.diversify import diversify
 from tfrec_div.rerank.dpp import DPP
+from tfrec_div.rerank.greedy import Selection
+from tfrec_div.rerank.kernel_reranker import KernelReranker
+from tfrec_div.rerank.kernels import RBF, Cosine, Dot, Equality, Jaccard, Kernel, Mixture, make_kernel
 from tfrec_div.rerank.methods import METHODS, reranker_class
 from tfrec_div.rerank.mmr import MMR
+from tfrec_div.rerank.msd import MSD
+from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.rows import Rows
 from tfrec_div.rerank.scores import SCORE_NORMALIZATIONS, normalize_scores
+from tfrec_div.rerank.ssd import SSD
 
 __all__ = [
+    "COVER",
     "DPP",
     "METHODS",
     "MMR",
+    "MSD",
+    "RBF",
     "SCORE_NORMALIZATIONS",
+    "SSD",
+    "Cosine",
+    "Dot",
+    "Equality",
+    "Jaccard",
+    "Kernel",
+    "KernelReranker",
+    "Mixture",
     "Pool",
     "Reranker",
+    "Rows",
+    "Selection",
     "diversify",
+    "make_kernel",
     "normalize_scores",
     "reranker_class",
 ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.base import Pool, Reranker
-from tfrec_div.rerank.kernels import dot_rows, mix_rows, row_norms, scaled_unit_rows, take_row
+from tfrec_div.rerank.greedy import Selection, State, put
+from tfrec_div.rerank.kernel_reranker import KernelReranker
+from tfrec_div.rerank.kernels import Dot, Kernel
+from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.rows import Rows
 from tfrec_div.rerank.scores import normalize_scores
 
 # A candidate whose squared distance to the span of the picks is below this share of its squared length lies
@@ -16,10 +19,10 @@ _TINY = 1e-30
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class DPP(Reranker):
+class DPP(KernelReranker):
     """Greedy maximum of a determinantal point process (Chen, Zhang and Zhou, 2018).
 
-    The kernel is `L = diag(w) · cosines · diag(w)` with `w = exp((1 − diversity) · scale · z)`, z the
+    The kernel is `L = diag(w) · similarities · diag(w)` with `w = exp((1 − diversity) · scale · z)`, z the
     standardised relevance; every pick maximises the log-determinant. The picks are those of `pyversity.dpp`.
     Since the relevance is standardised, `"none"`, `"minmax"` and `"zscore"` give the same picks; `"rank"`
     does not.
@@ -31,14 +34,21 @@ class DPP(Reranker):
     When no candidate adds to the determinant any more (`k` beyond the rank of the vectors), the remaining
     places are filled in the order of the scores. A missing vector (zeros) is orthogonal to all others.
 
-    Inputs, output and other arguments: see `Reranker`; needs `vectors`. A pick costs one product with all
-    candidates and one with the orthogonal basis of the picks; no kernel matrix is made.
+    With a `window`, a pick is independent of the last `window − 1` picks only: the most probable next item of a
+    process over the items in sight (section 4.2 there). The conditioning is exact: what leaves the window
+    leaves the determinant.
+
+    Inputs, output and other arguments: see `KernelReranker`. A pick costs one product with all candidates and
+    one with the orthogonal basis of the picks; no kernel matrix is made.
 
     Args:
         k: number of picks.
         diversity: level used when the inputs have none, in [0, 1].
         score_normalization: see `Reranker`.
+        kernel: see `KernelReranker`; positive semi-definite, as all kernels here are.
         scale: how much relevance weighs, at least 0.
+        window: number of neighbouring items, the new one included, that are to be diverse, at least 2; None: the
+            whole page and its context.
         **kwargs: of `keras.layers.Layer`.
 
     Example:
@@ -48,57 +58,92 @@ class DPP(Reranker):
         array([[0, 2]], dtype=int32)
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("vectors",)
+    may_run_out: ClassVar[bool] = True
 
     def __init__(
         self,
         k: int = 10,
         diversity: float = 0.3,
         score_normalization: str = "minmax",
+        kernel: str | Kernel = "cosine",
         scale: float = 1.0,
+        window: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(k, diversity, score_normalization, **kwargs)
+        super().__init__(k, diversity, score_normalization, kernel, **kwargs)
         if not scale >= 0.0:
             raise ValueError(f"DPP: scale must be at least 0; received {scale!r}")
+        if window is not None and window < 2:
+            raise ValueError(f"DPP: window must be at least 2; received {window!r}")
         self.scale = float(scale)
+        self.window = window
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        return {**super().get_config(), "scale": self.scale}
+        return {**super().get_config(), "scale": self.scale, "window": self.window}
 
-    def start(self, pool: Pool) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-        """Squared weights; the state is the rows, what is left of them, the least that counts, the basis."""
+    def start(self, pool: Pool) -> Selection:
+        """The quality weights; then the determinant by the way that suits the kernel and the window."""
         z = normalize_scores(pool.relevance, pool.valid, "zscore")
         # Weights up to 1: a common factor changes no pick, and exp(2z) would overflow for an outlier.
-        z -= tf.reduce_max(tf.where(pool.valid, z, float("-inf")), axis=2, keepdims=True)
+        z -= tf.reduce_max(tf.where(pool.valid, z, float("-inf")), axis=1, keepdims=True)
         weights = tf.exp((1.0 - pool.diversity) * self.scale * tf.where(pool.valid, z, 0.0))
-        vectors = pool.inputs["vectors"]
-        rows = scaled_unit_rows(vectors, row_norms(vectors), tf.transpose(weights, [0, 2, 1]))
+        if self.kernel.linear and self.window is None and not isinstance(self.kernel, Dot):
+            return self._by_basis(pool, weights)
+        return self._by_kernel_rows(pool, weights)
+
+    def _by_basis(self, pool: Pool, weights: tf.Tensor) -> Selection:
+        """Gram–Schmidt in the space of the rows: one product with all rows a pick."""
+        rows = self.kernel.rows(pool).times(weights)
+        # A missing row has length 0 and is taken for orthogonal to all others.
         left = tf.square(weights)
-        least = tf.where(pool.valid, _IN_SPAN * left, float("inf"))
-        shape = tf.shape(rows)
-        basis = tf.zeros([shape[0], 0 if pool.unrolled else pool.picks, shape[2]])
-        return _open(left, least), (rows, left, least, basis)
+        least = _IN_SPAN * left
+        shape = [tf.shape(pool.scores)[0], pool.steps, rows.dim]
 
-    def update(
-        self, pool: Pool, state: tuple[tf.Tensor, ...], pick: tf.Tensor, step: int | tf.Tensor
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-        """Gram–Schmidt in the space of the vectors, then one product with all rows."""
-        rows, left, least, basis = state
-        row = take_row(rows, pick)
-        # The length on record and not the length of the residual: that is the Cholesky recursion, with its
-        # stability.
-        length = tf.sqrt(tf.maximum(tf.gather(left, pick, axis=2, batch_dims=1), _TINY))
-        new = (row - mix_rows(dot_rows(row, basis), basis)) / length
-        left -= tf.square(dot_rows(new, rows))
-        least += tf.one_hot(pick, tf.shape(least)[2], on_value=float("inf"), off_value=0.0)
-        if pool.unrolled:
-            basis = tf.concat([basis, new], axis=1)
-        else:
-            basis = tf.where(tf.range(pool.picks)[:, tf.newaxis] == step, new, basis)
-        return _open(left, least), (rows, left, least, basis)
+        def update(gain: tf.Tensor, state: State, pick: tf.Tensor, step: Any) -> tuple[tf.Tensor, State]:
+            left, basis = state
+            row = rows.take(pick)
+            # The length on record and not the length of the residual: that is the Cholesky recursion, with
+            # its stability.
+            length = tf.sqrt(tf.maximum(tf.gather(left, pick[:, tf.newaxis], batch_dims=1), _TINY))
+            held = Rows.of(basis)
+            new = (row - held.mix(held.dot(row))) / length
+            left -= tf.square(rows.dot(new))
+            return tf.where((gain > float("-inf")) & (left > least), left, float("-inf")), (
+                left,
+                put(basis, step, new),
+            )
 
+        gain = tf.where(pool.valid, left, float("-inf"))
+        return Selection(gain, gain, update, (left, tf.zeros(shape)))
 
-def _open(left: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
-    return tf.where(left > least, left, float("-inf"))
+    def _by_kernel_rows(self, pool: Pool, weights: tf.Tensor) -> Selection:
+        """A small system of equations a pick, in the kernel rows of the items in the window."""
+        similarity = self.kernel.of(pool)
+        own = tf.square(weights) * self.kernel.own(pool)
+        least = _IN_SPAN * own
+        slots = pool.steps if self.window is None else tf.minimum(self.window - 1, pool.steps)
+        batch, columns = tf.unstack(tf.shape(pool.scores))
+
+        def update(gain: tf.Tensor, state: State, pick: tf.Tensor, step: Any) -> tuple[tf.Tensor, State]:
+            kernel_rows, held, is_open = state
+            weight = tf.gather(weights, pick[:, tf.newaxis], batch_dims=1)
+            # A missing item has no similarity, not even to itself, but it has its own weight.
+            row = tf.where(pool.index == pick[:, tf.newaxis], own, weight * weights * similarity.to(pick))
+            kernel_rows, held = (
+                put(kernel_rows, step % slots, row),
+                put(held, step % slots, pick[:, tf.newaxis]),
+            )
+            among = tf.gather(kernel_rows, tf.maximum(held[:, :, 0], 0), axis=2, batch_dims=1)
+            filled = tf.cast(held >= 0, tf.float32)
+            among *= filled * tf.linalg.matrix_transpose(filled)
+            diagonal = tf.where(held[:, :, 0] >= 0, (1.0 + _IN_SPAN / 10.0) * tf.linalg.diag_part(among), 1.0)
+            factor = tf.linalg.cholesky(tf.linalg.set_diag(among, tf.maximum(diagonal, _TINY)))
+            explained = tf.linalg.triangular_solve(factor, kernel_rows)
+            left = own - tf.reduce_sum(tf.square(explained), axis=1)
+            is_open &= pool.index != pick[:, tf.newaxis]
+            return tf.where(is_open & (left > least), left, float("-inf")), (kernel_rows, held, is_open)
+
+        gain = tf.where(pool.valid, own, float("-inf"))
+        state = (tf.zeros([batch, slots, columns]), tf.fill([batch, slots, 1], -1), pool.valid)
+        return Selection(gain, gain, update, state, None if self.window is None else self.window - 1)

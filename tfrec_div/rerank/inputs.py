@@ -8,7 +8,7 @@ import numpy as np
 
 from tfrec_div._keras import tf
 
-# Expected shapes by letter: B lists, N candidates; other letters are free sizes of that input.
+# Expected shapes by letter: B lists, N candidates, C items of a context; other letters are free sizes.
 SHAPES = {
     "scores": "BN",
     "vectors": "BND",
@@ -16,8 +16,12 @@ SHAPES = {
     "groups": "BN",
     "user_profile": "BA",
     "candidate_mask": "BN",
+    "pinned": "BP",
 }
-_WORDS = {"B": "batch", "N": "candidates", "D": "dim", "A": "aspects"}
+_WORDS = {"B": "batch", "N": "candidates", "C": "context", "D": "dim", "A": "aspects", "P": "places"}
+
+CONTEXT = "context_"
+NOT_IN_CONTEXT = ("scores", "user_profile", "candidate_mask", "pinned", "diversity", "k")
 
 
 def check_inputs(
@@ -29,10 +33,11 @@ def check_inputs(
         name: the re-ranker, for the messages.
         inputs: what the layer was called with; entries that are None count as absent.
         required: keys that must be there.
-        optional: keys that may be there.
+        optional: keys that may be there. A feature of the candidates may have a `context_` beside it, for
+            items that count as already selected.
 
     Returns:
-        The inputs as tensors, floats in float32, the mask in bool.
+        The inputs as tensors, floats in float32, codes in int32, the mask in bool.
 
     Raises:
         TypeError: the inputs are no dictionary.
@@ -43,6 +48,7 @@ def check_inputs(
             f"{name} is called with a dictionary of {', '.join(required)}; received {type(inputs).__name__}"
         )
     present = {key: value for key, value in inputs.items() if value is not None}
+    optional = (*optional, *(CONTEXT + key for key in (*required, *optional) if key not in NOT_IN_CONTEXT))
     missing = [key for key in required if key not in present]
     if missing:
         raise ValueError(
@@ -50,9 +56,10 @@ def check_inputs(
         )
     unknown = [key for key in present if key not in required and key not in optional]
     if unknown:
-        known = ", ".join([*required, *optional])
+        known = ", ".join([*required, *(key for key in optional if not key.startswith(CONTEXT))])
         raise ValueError(f"{name} has no use for inputs[{unknown[0]!r}]; it takes {known}")
     tensors = {key: _tensor(name, key, value) for key, value in present.items()}
+    _check_context(name, tensors)
     sizes: dict[str, int] = {}
     for key in sorted(tensors, key=lambda k: k != "scores"):  # scores first: they say what B and N are
         _check_shape(name, key, tensors[key], sizes)
@@ -61,14 +68,48 @@ def check_inputs(
     return tensors
 
 
+def feature_names(inputs: dict) -> list[str]:
+    """The keys that hold a feature of the candidates (`vectors`, `aspects`, `groups`, or any attribute)."""
+    return [key for key in inputs if key not in NOT_IN_CONTEXT and not key.startswith(CONTEXT)]
+
+
 def _tensor(name: str, key: str, value: object) -> tf.Tensor:
-    dtype = {"candidate_mask": tf.bool, "k": tf.int32, "groups": tf.int32}.get(key, tf.float32)
     tensor = tf.convert_to_tensor(value)
+    dtype = {"candidate_mask": tf.bool, "k": tf.int32, "pinned": tf.int32}.get(key, tf.float32)
+    if tensor.shape.rank == 2 and _kind(key) in ("groups", "attribute"):
+        dtype = tf.int32
+        if not tensor.dtype.is_integer:
+            raise ValueError(
+                f"{name}: inputs[{key!r}] of two axes must hold whole numbers, a code per candidate (-1: none); "
+                f"received {tensor.dtype.name}"
+            )
     if tensor.dtype == dtype:
         return tensor
     if dtype == tf.bool or tensor.dtype == tf.string:
         raise ValueError(f"{name}: inputs[{key!r}] must be {dtype.name}; received {tensor.dtype.name}")
     return tf.cast(tensor, dtype)
+
+
+def _kind(key: str) -> str:
+    key = key.removeprefix(CONTEXT)
+    return key if key in SHAPES or key in ("k", "diversity") else "attribute"
+
+
+def _check_context(name: str, tensors: dict[str, tf.Tensor]) -> None:
+    features = feature_names(tensors)
+    given = [key for key in features if CONTEXT + key in tensors]
+    if given and len(given) < len(features):
+        lacking = next(key for key in features if key not in given)
+        raise ValueError(
+            f"{name}: inputs[{CONTEXT + given[0]!r}] came without inputs[{CONTEXT + lacking!r}]; "
+            "a context needs every feature that the candidates have"
+        )
+
+
+def _letters(key: str, tensor: tf.Tensor) -> str:
+    kind = _kind(key)
+    letters = SHAPES[kind] if kind in SHAPES else ("BN" if tensor.shape.rank == 2 else "BN" + "*")
+    return letters.replace("N", "C") if key.startswith(CONTEXT) else letters
 
 
 def _check_shape(name: str, key: str, tensor: tf.Tensor, sizes: dict[str, int]) -> None:
@@ -80,16 +121,18 @@ def _check_shape(name: str, key: str, tensor: tf.Tensor, sizes: dict[str, int]) 
         fits = shape.rank in (0, None) or (shape.rank == 1 and (batch is None or shape[0] in (batch, None)))
         expected = f"a scalar or [{batch if batch is not None else 'batch'}]"
     else:
-        letters = SHAPES[key]
-        expected = "[" + ", ".join(str(sizes.get(c, _WORDS[c])) for c in letters) + "]"
+        letters = _letters(key, tensor)
+        expected = "[" + ", ".join(str(sizes.get(c, _WORDS.get(c, "dim"))) for c in letters) + "]"
         fits = shape.rank is None or (
             shape.rank == len(letters)
             and all(
-                size is None or sizes.get(c, size) == size for c, size in zip(letters, shape, strict=True)
+                size is None or c == "*" or sizes.get(c, size) == size
+                for c, size in zip(letters, shape, strict=True)
             )
         )
         if fits and shape.rank is not None:
-            sizes.update({c: size for c, size in zip(letters, shape, strict=True) if size is not None})
+            known = {c: size for c, size in zip(letters, shape, strict=True) if size is not None}
+            sizes.update({c: size for c, size in known.items() if c != "*"})
     if not fits:
         raise ValueError(f"{name}: inputs[{key!r}] must have the shape {expected}; received {list(shape)}")
 
@@ -99,13 +142,15 @@ def _check_values(name: str, tensors: dict[str, tf.Tensor]) -> None:
     taking_part = (
         tensors["candidate_mask"].numpy() if "candidate_mask" in tensors else np.ones(scores.shape, bool)
     )
-    for key in ("scores", "vectors", "aspects", "user_profile"):
-        if key not in tensors:
+    for key, tensor in tensors.items():
+        if not tensor.dtype.is_floating or key == "diversity":
             continue
-        value = tensors[key].numpy()
+        value = tensor.numpy()
         bad = np.isnan(value) if key == "scores" else ~np.isfinite(value)
-        if key != "user_profile":
+        if key not in NOT_IN_CONTEXT and not key.startswith(CONTEXT):
             bad &= taking_part.reshape(taking_part.shape + (1,) * (value.ndim - 2))
+        elif key == "scores":
+            bad &= taking_part
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             kind = "a number or an infinity" if key == "scores" else "finite"
@@ -119,3 +164,19 @@ def _check_values(name: str, tensors: dict[str, tf.Tensor]) -> None:
             raise ValueError(f"{name}: inputs['diversity'] must lie in [0, 1]; received {levels[bad][0]}")
     if "k" in tensors and int(tensors["k"]) < 1:
         raise ValueError(f"{name}: inputs['k'] must be at least 1; received {int(tensors['k'])}")
+    if "pinned" in tensors:
+        _check_pins(name, tensors["pinned"].numpy(), scores.shape[1])
+
+
+def _check_pins(name: str, pinned: np.ndarray, candidates: int) -> None:
+    wrong = (pinned < -1) | (pinned >= candidates)
+    if wrong.any():
+        raise ValueError(
+            f"{name}: inputs['pinned'] must be -1 or a position below {candidates}; received {pinned[wrong][0]}"
+        )
+    for number, row in enumerate(pinned):
+        places = row[row >= 0]
+        if len(np.unique(places)) < len(places):
+            raise ValueError(
+                f"{name}: inputs['pinned'] must name a candidate once; received {row} at {number}"
+            )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.cover import COVER
 from tfrec_div.rerank.dpp import DPP
 from tfrec_div.rerank.mmr import MMR
+from tfrec_div.rerank.msd import MSD
+from tfrec_div.rerank.ssd import SSD
 
-METHODS: dict[str, type[Reranker]] = {"mmr": MMR, "dpp": DPP}
+METHODS: dict[str, type[Reranker]] = {"mmr": MMR, "msd": MSD, "dpp": DPP, "ssd": SSD, "cover": COVER}
 
 
 def reranker_class(method: str) -> type[Reranker]:

@@ -1,0 +1,108 @@
+"""Re-ranking many lists from Python: compiled by XLA for a few shapes, on all cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tfrec_div._keras import tf
+from tfrec_div.rerank.by_query import by_query
+from tfrec_div.rerank.inputs import CONTEXT
+
+if TYPE_CHECKING:
+    from tfrec_div.rerank.base import Reranker
+
+# Fewer lists are done before a compilation would be.
+_LEAST_LISTS = 16
+_MOST_LISTS = 256
+
+
+def worth_compiling(inputs: Mapping[str, tf.Tensor]) -> bool:
+    """Whether these are values, on CPU, and enough of them."""
+    if not tf.executing_eagerly():
+        return False
+    shape = inputs["scores"].shape
+    return shape[0] >= _LEAST_LISTS and shape[1] > 0 and not tf.config.list_logical_devices("GPU")
+
+
+class Compiled:
+    """A re-ranker compiled by XLA, one list after the other, a share of the lists for each core.
+
+    The lists are taken in blocks of at most 256. To compile for few shapes, a last block is filled up to a
+    power of two, and the number of candidates to two significant digits; filling changes no pick.
+
+    Args:
+        layer: the re-ranker.
+    """
+
+    def __init__(self, layer: Reranker) -> None:
+        self._layer = layer
+        self._functions: dict[tuple, tf.types.experimental.PolymorphicFunction] = {}
+
+    def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Positions int32 `[batch, k]` of checked inputs, which are eager tensors."""
+        lists = inputs["scores"].shape[0]
+        picks = int(inputs["k"]) if "k" in inputs else self._layer.k
+        common = {key: value for key, value in inputs.items() if key != "k"}
+        if "diversity" in common:
+            common["diversity"] = tf.broadcast_to(tf.reshape(common["diversity"], [-1]), [lists])
+        common = _fill_candidates(common)
+        pages = []
+        for start in range(0, lists, _MOST_LISTS):
+            block = {key: value[start : start + _MOST_LISTS] for key, value in common.items()}
+            size = block["scores"].shape[0]
+            block = _fill_lists(block, 1 << (size - 1).bit_length())
+            pages.append(self._function(tuple(sorted(block)), picks)(block)[:size])
+        return pages[0] if len(pages) == 1 else tf.concat(pages, 0)
+
+    def _function(self, keys: tuple[str, ...], picks: int) -> tf.types.experimental.PolymorphicFunction:
+        if (keys, picks) not in self._functions:
+            self._functions[keys, picks] = self._make(picks)
+        return self._functions[keys, picks]
+
+    def _make(self, picks: int) -> tf.types.experimental.PolymorphicFunction:
+        layer = self._layer
+
+        @tf.function(jit_compile=True, autograph=False)
+        def share(inputs: dict[str, tf.Tensor], first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+            return by_query(inputs, lambda one: layer.page(one, picks), picks, first, count.shape[0])
+
+        @tf.function(autograph=False)
+        def all_shares(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+            lists = inputs["scores"].shape[0]
+            shares = min(_cores(), max(1, lists // 8))
+            count = tf.zeros([lists // shares])  # its length is known when the graph is compiled
+            pages = [share(inputs, tf.constant(n * (lists // shares)), count) for n in range(shares)]
+            return tf.concat(pages, 0)
+
+        return all_shares
+
+
+def _cores() -> int:
+    """The number of cores, down to a power of two."""
+    return 1 << ((os.cpu_count() or 1).bit_length() - 1)
+
+
+def _fill_candidates(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    candidates = inputs["scores"].shape[1]
+    unit = 10 ** max(len(str(candidates)) - 2, 0)
+    more = -candidates % unit
+    if not more:
+        return inputs
+    mask = inputs.get("candidate_mask", tf.ones(inputs["scores"].shape, tf.bool))
+    filled = {"candidate_mask": mask, **inputs}
+    for key, value in filled.items():
+        if key not in ("diversity", "pinned", "user_profile") and not key.startswith(CONTEXT):
+            ends = [[0, 0], [0, more]] + [[0, 0]] * (value.shape.rank - 2)
+            filled[key] = tf.pad(value, ends)  # the mask with false: what the others hold is not read
+    return filled
+
+
+def _fill_lists(inputs: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
+    more = size - inputs["scores"].shape[0]
+    if not more:
+        return inputs
+    return {
+        key: tf.pad(value, [[0, more]] + [[0, 0]] * (value.shape.rank - 1)) for key, value in inputs.items()
+    }

@@ -1,0 +1,152 @@
+"""The loop over picks that all methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tfrec_div._keras import tf
+from tfrec_div.rerank.pool import Pool
+
+# Up to this many picks the loop is unrolled: faster (no loop bookkeeping), at the price of a larger graph.
+# Under XLA a loop is as fast and compiles sooner.
+_UNROLLED_PICKS = 32
+
+State = tuple[tf.Tensor, ...]
+Update = Callable[[tf.Tensor, State, tf.Tensor, Any], tuple[tf.Tensor, State]]
+
+
+class Selection(NamedTuple):
+    """A method at work on one pool: the gains before any pick, and how a pick changes them.
+
+    A gain of −inf means 'not to be picked'. It is set for what is not valid and for what is picked already, and
+    `update` keeps it.
+
+    Attributes:
+        first: gain of every candidate as the first pick of a page without context, `[batch, columns]`.
+        gain: gain of every candidate as a further pick, were nothing selected yet, `[batch, columns]`.
+        update: takes the gains, the state, the pick int32 `[batch]` and its number (from 0, context
+            included), and returns the new gains and state.
+        state: tensors that the method carries along, of shapes that do not change.
+        memory: how many of the last selected items count; None: all.
+    """
+
+    first: tf.Tensor
+    gain: tf.Tensor
+    update: Update
+    state: State = ()
+    memory: int | None = None
+
+
+def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
+    """Position `[batch]` int32 of the largest gain, the lowest among equals."""
+    if not pool.xla:
+        return tf.argmax(gain, axis=1, output_type=tf.int32)
+    # XLA's argmax is a scalar loop; these two reductions are vector loops.
+    largest = tf.reduce_max(gain, axis=1, keepdims=True)
+    return tf.reduce_min(tf.where(gain >= largest, pool.index, tf.int32.max), axis=1)
+
+
+def close(pool: Pool, gain: tf.Tensor, pick: tf.Tensor) -> tf.Tensor:
+    """The gains with −inf at the picks."""
+    if gain.shape[0] == 1 and not pool.xla:
+        return tf.tensor_scatter_nd_update(gain[0], pick[:, tf.newaxis], [float("-inf")])[tf.newaxis]
+    return tf.where(pool.index == pick[:, tf.newaxis], float("-inf"), gain)
+
+
+def keep_closed(gain: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    """New gains, −inf where the old ones were."""
+    return tf.where(gain > float("-inf"), new, float("-inf"))
+
+
+def put(table: tf.Tensor, slot: Any, row: tf.Tensor) -> tf.Tensor:
+    """The table `[batch, slots, dim]` with a row `[batch, dim]` in one of its slots."""
+    return tf.where((tf.range(tf.shape(table)[1]) == slot)[:, tf.newaxis], row[:, tf.newaxis], table)
+
+
+def absorb_context(pool: Pool, selection: Selection) -> Selection:
+    """Counts the items of the context as selected; the first pick of the page then is a further pick."""
+    if isinstance(pool.context, int) and pool.context == 0:
+        return selection
+    batch = tf.shape(pool.scores)[0]
+    begin = tf.shape(pool.scores)[1] - pool.context
+    skipped = 0 if selection.memory is None else tf.maximum(pool.context - selection.memory, 0)
+
+    def body(step: tf.Tensor, gain: tf.Tensor, *state: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        gain, state = selection.update(gain, state, tf.fill([batch], begin + step), step)
+        return (step + 1, gain, *state)
+
+    initial = (tf.constant(0) + skipped, selection.gain, *selection.state)
+    _, gain, *state = tf.while_loop(lambda step, *_: step < pool.context, body, initial)
+    return selection._replace(first=gain, gain=gain, state=tuple(state))
+
+
+def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """One pick after the other, always the largest gain.
+
+    Args:
+        pool: the candidates.
+        selection: the method at work.
+        may_run_out: whether candidates that are not picked may have no gain.
+
+    Returns:
+        Picks int32 `[batch, picks]`, and how many of them are to be trusted `[batch, 1]`.
+    """
+    selection = absorb_context(pool, selection)
+    pick = best(pool, selection.first)
+    found = _has_gain(selection.first, pick, may_run_out)
+
+    def advance(step: Any, pick: tf.Tensor, gain: tf.Tensor, state: State) -> tuple:
+        gain = close(pool, gain, pick)
+        gain, state = selection.update(gain, state, pick, pool.context + step)
+        pick = best(pool, gain)
+        return pick, _has_gain(gain, pick, may_run_out), gain, state
+
+    available = tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True)
+    if isinstance(pool.picks, int) and pool.picks <= _UNROLLED_PICKS and not pool.xla:
+        gain, state = selection.gain, selection.state
+        picks = [pick]
+        for step in range(pool.picks - 1):
+            pick, more, gain, state = advance(step, pick, gain, state)
+            picks.append(pick)
+            found += more
+        return tf.stack(picks, 1), tf.minimum(found[:, tf.newaxis], available)
+
+    slots = tf.range(pool.picks)[tf.newaxis]
+
+    def body(step, pick, picks, found, gain, *state):
+        pick, more, gain, state = advance(step, pick, gain, state)
+        picks = tf.where(slots == step + 1, pick[:, tf.newaxis], picks)
+        return (step + 1, pick, picks, found + more, gain, *state)
+
+    # Steps beyond the number of candidates would pick nothing.
+    last = tf.minimum(pool.picks, tf.shape(pool.scores)[1]) - 1
+    initial = (tf.constant(0), pick, pick[:, tf.newaxis] + tf.zeros_like(slots), found, selection.gain)
+    loop = tf.while_loop(lambda step, *_: step < last, body, (*initial, *selection.state))
+    return loop[2], tf.minimum(loop[3][:, tf.newaxis], available)
+
+
+def _has_gain(gain: tf.Tensor, pick: tf.Tensor, may_run_out: bool) -> tf.Tensor | int:
+    """1 for a pick with a gain, int32 `[batch]`; many for methods that only end with the candidates."""
+    if not may_run_out:
+        return tf.fill(tf.shape(pick), 2**20)
+    return tf.cast(tf.gather(gain, pick, batch_dims=1) > float("-inf"), tf.int32)
+
+
+def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:
+    """Keep the first `trusted` `[batch, 1]` picks, fill the others by score, pad with −1."""
+    slots = tf.range(pool.picks)[tf.newaxis]
+    available = tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True)
+
+    def by_score() -> tf.Tensor:
+        count = tf.shape(pool.scores)[1]
+        kept = tf.where(slots < trusted, picks, -1)
+        taken = tf.reduce_any(kept[:, :, tf.newaxis] == pool.index[0], axis=1)
+        left = tf.where(taken, float("-inf"), pool.scores)
+        order = tf.math.top_k(left, tf.minimum(pool.picks, count)).indices
+        place = tf.clip_by_value(slots - trusted, 0, tf.shape(order)[1] - 1)
+        return tf.where(slots < trusted, picks, tf.gather(order, place, batch_dims=1))
+
+    short = tf.reduce_any(trusted < tf.minimum(pool.picks, available))
+    filled = tf.cond(short, by_score, lambda: picks)
+    return tf.where(slots < available, filled, -1)

@@ -1,0 +1,47 @@
+"""The cosine of two vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.rerank.kernels.base import Kernel, Products
+from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.rows import Rows
+
+
+@keras.utils.register_keras_serializable(package="tfrec_div")
+class Cosine(Kernel):
+    """The cosine of two vectors, in [−1, 1]; also of sets, given as rows of 0 and 1.
+
+    Args:
+        feature: key of the inputs, `[batch, candidates, dim]`.
+        normalize: false when the vectors have length 1 already; products are then only clipped to [−1, 1].
+    """
+
+    linear = True
+
+    def __init__(self, feature: str = "vectors", normalize: bool = True) -> None:
+        super().__init__(feature)
+        self.normalize = normalize
+
+    def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Products:
+        """See `Kernel`; the weight costs nothing per pick."""
+        weight = tf.reshape(tf.convert_to_tensor(weight, tf.float32), [-1, 1])
+        if self.normalize:
+            return Products(pool.features[self.feature].unit(tf.sqrt(weight)))
+        return Products(_clean(pool.features[self.feature], tf.sqrt(weight)), weight)
+
+    def rows(self, pool: Pool) -> Rows:
+        """Rows of length 1."""
+        rows = pool.features[self.feature]
+        return rows.unit() if self.normalize else _clean(rows, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {**super().get_config(), "normalize": self.normalize}
+
+
+def _clean(rows: Rows, factor: tf.Tensor | float) -> Rows:
+    """The rows times a factor `[batch, 1]`, zeros in place of rows that are not finite."""
+    return rows.times(tf.where(tf.math.is_finite(rows.norms()), factor, 0.0))

@@ -1,0 +1,134 @@
+"""The features of the candidates, one row each, and the few products that the methods take of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tfrec_div._keras import tf
+
+_SMALLEST_NORM = 1.19e-7  # float32 epsilon: a shorter vector counts as missing
+
+
+class Rows:
+    """Feature rows of the candidates of a batch of lists.
+
+    Two layouts hide behind one interface. A batch is one tensor `[batch, candidates, dim]`. A single list is
+    one or several blocks `[n, dim]`, one below the other: a plain matrix product is faster than a batched
+    one, and blocks below half a megabyte stay on the thread that works on the list (XLA spreads larger ones
+    over threads, where the lists of other threads are in the way).
+
+    Args:
+        blocks: one tensor `[batch, candidates, dim]`, or tensors `[n, dim]` of a single list.
+    """
+
+    def __init__(self, *blocks: tf.Tensor) -> None:
+        self.blocks = blocks
+
+    @classmethod
+    def of(cls, rows: tf.Tensor) -> Rows:
+        """Rows `[batch, candidates, dim]` in the layout for this batch."""
+        return cls(rows[0]) if rows.shape[0] == 1 else cls(rows)
+
+    @property
+    def dim(self) -> int | tf.Tensor:
+        """Length of a row."""
+        size = self.blocks[0].shape[-1]
+        return tf.shape(self.blocks[0])[-1] if size is None else size
+
+    @property
+    def one_list(self) -> bool:
+        """Whether this is the layout of a single list."""
+        return self.blocks[0].shape.rank == 2
+
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> Rows:
+        """Rows of another function of each block."""
+        return Rows(*(function(block) for block in self.blocks))
+
+    def reduce(self, function: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """A number per candidate `[batch, candidates]`, from a function that reduces the last axis."""
+        values = [function(block) for block in self.blocks]
+        if not self.one_list:
+            return values[0]
+        return (values[0] if len(values) == 1 else tf.concat(values, 0))[tf.newaxis]
+
+    def beside(self, row: tf.Tensor) -> tf.Tensor:
+        """A row per list `[batch, dim]`, shaped to broadcast against the blocks."""
+        return row if self.one_list else row[:, tf.newaxis]
+
+    def beside_rows(self, other: Rows) -> Rows:
+        """Each row with the row of the same candidate in another feature behind it."""
+        if len(self.blocks) == len(other.blocks):
+            return Rows(*(tf.concat(pair, axis=-1) for pair in zip(self.blocks, other.blocks, strict=True)))
+        return Rows(tf.concat([tf.concat(rows.blocks, 0) for rows in (self, other)], axis=-1))
+
+    def norms(self) -> tf.Tensor:
+        """Euclidean lengths `[batch, candidates]`."""
+        return self.reduce(lambda block: tf.sqrt(tf.reduce_sum(tf.square(block), axis=-1)))
+
+    def times(self, factors: tf.Tensor) -> Rows:
+        """Each row times its factor `[batch, candidates]`; a factor of 0 also clears what is not finite."""
+        if not self.one_list:
+            return Rows(tf.math.multiply_no_nan(self.blocks[0], factors[:, :, tf.newaxis]))
+        start, blocks = 0, []
+        for block in self.blocks:
+            stop = start + block.shape[0] if len(self.blocks) > 1 else None
+            part = factors[0, start:stop] if len(self.blocks) > 1 else factors[0]
+            blocks.append(tf.math.multiply_no_nan(block, part[:, tf.newaxis]))
+            start = stop
+        return Rows(*blocks)
+
+    def unit(self, lengths: tf.Tensor | float = 1.0) -> Rows:
+        """Rows of the given length `[batch, candidates]` or broadcast to it.
+
+        A row of zeros (a missing vector) stays zero, so it is similar to nothing; a row that is not finite
+        (possible in a graph, or where candidates are masked) becomes a missing one. The product of two rows is
+        `length_i · length_j · cosine`: a weight of the similarity costs nothing per step.
+        """
+        norms = self.norms()
+        factors = lengths / tf.maximum(norms, _SMALLEST_NORM)
+        return self.times(tf.where(tf.math.is_finite(norms), factors, 0.0))
+
+    def take(self, pick: tf.Tensor) -> tf.Tensor:
+        """The row `[batch, dim]` of one candidate of each list, `pick` int32 `[batch]`."""
+        if not self.one_list:
+            return tf.gather(self.blocks[0], pick, batch_dims=1)
+        if len(self.blocks) == 1:
+            return tf.gather(self.blocks[0], pick)
+        row, start = 0.0, 0
+        for block in self.blocks:
+            size = block.shape[0]
+            inside = (pick >= start) & (pick < start + size)
+            found = tf.gather(block, tf.clip_by_value(pick - start, 0, size - 1))
+            row, start = tf.where(inside[:, tf.newaxis], found, row), start + size
+        return row
+
+    def dot(self, row: tf.Tensor) -> tf.Tensor:
+        """Products `[batch, candidates]` of one row per list `[batch, dim]` with all rows of its list."""
+        if not self.one_list:
+            # Not tf.matmul: oneDNN's rewrite of it costs 60 microseconds a call, more than a product with a
+            # few lists.
+            product = tf.raw_ops.BatchMatMulV3(
+                x=row[:, tf.newaxis], y=self.blocks[0], adj_y=True, Tout=row.dtype
+            )
+            return tf.squeeze(product, 1)
+        products = [tf.matmul(row, block, transpose_b=True) for block in self.blocks]
+        return products[0] if len(products) == 1 else tf.concat(products, 1)
+
+    def mix(self, weights: tf.Tensor) -> tf.Tensor:
+        """Weighted sum of the rows: `[batch, candidates]` give `[batch, dim]`."""
+        if not self.one_list:
+            product = tf.raw_ops.BatchMatMulV3(x=weights[:, tf.newaxis], y=self.blocks[0], Tout=weights.dtype)
+            return tf.squeeze(product, 1)
+        total, start = 0.0, 0
+        for block in self.blocks:
+            part = weights if len(self.blocks) == 1 else weights[:, start : start + block.shape[0]]
+            total += tf.matmul(part, block)
+            start += block.shape[0] or 0
+        return total
+
+    def products(self) -> tf.Tensor:
+        """Products of all pairs of rows, `[batch, candidates, candidates]`."""
+        if not self.one_list:
+            return tf.matmul(self.blocks[0], self.blocks[0], transpose_b=True)
+        rows = self.blocks[0] if len(self.blocks) == 1 else tf.concat(self.blocks, 0)
+        return tf.matmul(rows, rows, transpose_b=True)[tf.newaxis]
