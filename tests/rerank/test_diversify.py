@@ -41,7 +41,7 @@ def test_no_candidates_give_padding():
 
 
 def test_unknown_method_lists_the_names():
-    with pytest.raises(ValueError, match=r"mmr, dpp.*received 'mmrr'"):
+    with pytest.raises(ValueError, match=r"mmr, msd, dpp.*received 'mmrr'"):
         diversify(SCORES, VECTORS, method="mmrr")
 
 

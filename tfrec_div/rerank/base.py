@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.by_query import by_query, in_xla
-from tfrec_div.rerank.compiled import Compiled, worth_compiling
+from tfrec_div.rerank.by_query import by_query
+from tfrec_div.rerank.compiled import Compiled, Traced, worth_compiling
 from tfrec_div.rerank.greedy import Selection, complete, greedy
-from tfrec_div.rerank.inputs import check_inputs
+from tfrec_div.rerank.inputs import check_inputs, check_values
 from tfrec_div.rerank.pool import Pool, make_pool
 from tfrec_div.rerank.scores import SCORE_NORMALIZATIONS
+from tfrec_div.rerank.xla import in_xla
 
 
 class Reranker(keras.layers.Layer):
@@ -71,7 +72,8 @@ class Reranker(keras.layers.Layer):
         self.k = int(k)
         self.diversity = float(diversity)
         self.score_normalization = score_normalization
-        self._compiled = Compiled(self)
+        self.compiled = Compiled(self)
+        self.traced = Traced(self)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -88,24 +90,27 @@ class Reranker(keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert  # nothing to convert: quicker to trace
     def _rerank(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        inputs = self.checked(inputs)
-        if worth_compiling(inputs):
-            return self._compiled(inputs)
-        return self.in_graph(inputs)
+        name = type(self).__name__
+        inputs = self.checked(inputs, name)
+        if not tf.executing_eagerly():
+            return self.in_graph(inputs)
+        compile_ = worth_compiling(inputs)
+        check_values(name, inputs, features=not compile_)
+        return self.compiled(inputs, name) if compile_ else self.in_graph(inputs)
 
-    def checked(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-        """The inputs as tensors; raises a ValueError that names what does not fit."""
+    def checked(self, inputs: dict[str, Any], name: str) -> dict[str, tf.Tensor]:
+        """The inputs as tensors; raises a ValueError that says under `name` what does not fit."""
         required = ("scores", *self.features, *self.profiles)
-        return check_inputs(type(self).__name__, inputs, required, ("candidate_mask", "diversity", "k"))
+        return check_inputs(name, inputs, required, ("candidate_mask", "diversity", "k"))
 
     def in_graph(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Positions of checked inputs, by the ops that suit the place: all lists in step, or one by one."""
         batch = inputs["scores"].shape[0]
         if in_xla() and inputs["scores"].shape.is_fully_defined() and batch:
             picks = self._picks(inputs)
-            return by_query(_levels(inputs), lambda one: self.page(one, picks, xla=True), picks)
+            return by_query(_levels(inputs), lambda one: self.page(one, picks), picks)[0]
         if batch is not None:
-            return self.page(inputs, self._picks(inputs), xla=in_xla())
+            return self.page(inputs, self._picks(inputs))
         # One list has faster products (see `Rows`), chosen by the static shape.
         return tf.cond(
             tf.shape(inputs["scores"])[0] == 1,
@@ -115,9 +120,9 @@ class Reranker(keras.layers.Layer):
             lambda: self.page(inputs, self._picks(inputs)),
         )
 
-    def page(self, inputs: dict[str, Any], picks: int | tf.Tensor, xla: bool = False) -> tf.Tensor:
+    def page(self, inputs: dict[str, Any], picks: int | tf.Tensor) -> tf.Tensor:
         """Positions `[batch, picks]` of checked inputs, all lists in step."""
-        pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks, xla)
+        pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks)
         batch = tf.shape(pool.scores)[0]
         if "diversity" not in inputs and self.diversity == 0.0:
             chosen, trusted = tf.zeros([batch, picks], tf.int32), tf.zeros([batch, 1], tf.int32)

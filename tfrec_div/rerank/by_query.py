@@ -12,29 +12,14 @@ from tfrec_div.rerank.rows import Rows
 _BLOCK_BYTES = 256 * 1024
 
 
-def in_xla() -> bool:
-    """Whether the graph being traced is compiled by XLA (`jit_compile=True`)."""
-    if tf.executing_eagerly():
-        return False
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None:
-        context = graph._get_control_flow_context()  # no public way to ask
-        while context is not None:
-            if context.IsXLAContext():
-                return True
-            context = context.outer_context
-        graph = getattr(graph, "outer_graph", None)
-    return False
-
-
 def by_query(
     inputs: Mapping[str, tf.Tensor],
     rerank: Callable[[dict], tf.Tensor],
     picks: int,
     first: int | tf.Tensor = 0,
     count: int | None = None,
-) -> tf.Tensor:
-    """Positions int32 `[count, picks]` of lists `first` to `first + count`, one after the other.
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pages of lists `first` to `first + count`, one after the other.
 
     Args:
         inputs: checked inputs with known shapes.
@@ -42,14 +27,26 @@ def by_query(
         picks: length of the pages.
         first: the first list.
         count: how many lists; by default all.
+
+    Returns:
+        Positions int32 `[count, picks]`, and whether the features of all candidates are finite: XLA finds the
+        sums that tell it among those that the method takes anyway.
     """
     count = inputs["scores"].shape[0] if count is None else count
 
-    def body(number: tf.Tensor, pages: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        page = rerank({key: _one(key, value, first + number) for key, value in inputs.items()})
-        return number + 1, tf.tensor_scatter_nd_update(pages, number[tf.newaxis, tf.newaxis], page)
+    def body(number: tf.Tensor, pages: tf.Tensor, finite: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        one = {key: _one(key, value, first + number) for key, value in inputs.items()}
+        pages = tf.tensor_scatter_nd_update(pages, number[tf.newaxis, tf.newaxis], rerank(one))
+        return number + 1, pages, finite & _finite(one)
 
-    return tf.while_loop(lambda number, _: number < count, body, (0, tf.zeros([count, picks], tf.int32)))[1]
+    initial = (tf.constant(0), tf.zeros([count, picks], tf.int32), tf.constant(True))
+    return tf.while_loop(lambda number, *_: number < count, body, initial)[1:]
+
+
+def _finite(one: dict[str, tf.Tensor | Rows]) -> tf.Tensor:
+    rows = [value for value in one.values() if isinstance(value, Rows)]
+    sizes = [tf.reduce_sum(tf.where(tf.math.is_finite(each.norms()), 0.0, 1.0)) for each in rows]
+    return tf.add_n(sizes) == 0.0 if sizes else tf.constant(True)
 
 
 def _one(key: str, value: tf.Tensor, number: tf.Tensor) -> tf.Tensor | Rows:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from tfrec_div._keras import tf
 from tfrec_div.rerank.by_query import by_query
-from tfrec_div.rerank.inputs import CONTEXT
+from tfrec_div.rerank.inputs import CONTEXT, check_values
 
 if TYPE_CHECKING:
     from tfrec_div.rerank.base import Reranker
 
 # Fewer lists are done before a compilation would be.
-_LEAST_LISTS = 16
+LEAST_LISTS = 16
 _MOST_LISTS = 256
 
 
@@ -23,7 +23,29 @@ def worth_compiling(inputs: Mapping[str, tf.Tensor]) -> bool:
     if not tf.executing_eagerly():
         return False
     shape = inputs["scores"].shape
-    return shape[0] >= _LEAST_LISTS and shape[1] > 0 and not tf.config.list_logical_devices("GPU")
+    return shape[0] >= LEAST_LISTS and shape[1] > 0 and not tf.config.list_logical_devices("GPU")
+
+
+class Traced:
+    """A re-ranker as a plain graph with free shapes, one for each set of inputs.
+
+    Args:
+        layer: the re-ranker.
+    """
+
+    def __init__(self, layer: Reranker) -> None:
+        self._layer = layer
+        self._functions: dict[tuple, tf.types.experimental.PolymorphicFunction] = {}
+
+    def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Positions int32 `[batch, k]` of checked inputs."""
+        key = tuple(sorted((key, value.shape.rank) for key, value in inputs.items()))
+        if key not in self._functions:
+            specs = {
+                name: tf.TensorSpec([None] * value.shape.rank, value.dtype) for name, value in inputs.items()
+            }
+            self._functions[key] = tf.function(self._layer.in_graph, input_signature=[specs], autograph=False)
+        return self._functions[key](dict(inputs))
 
 
 class Compiled:
@@ -40,20 +62,29 @@ class Compiled:
         self._layer = layer
         self._functions: dict[tuple, tf.types.experimental.PolymorphicFunction] = {}
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Positions int32 `[batch, k]` of checked inputs, which are eager tensors."""
+    def __call__(self, inputs: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
+        """Positions int32 `[batch, k]` of eager tensors, checked but for the values of their features.
+
+        Args:
+            inputs: see `Reranker`.
+            name: who asks, for the message about a value that is not finite.
+        """
         lists = inputs["scores"].shape[0]
         picks = int(inputs["k"]) if "k" in inputs else self._layer.k
         common = {key: value for key, value in inputs.items() if key != "k"}
         if "diversity" in common:
             common["diversity"] = tf.broadcast_to(tf.reshape(common["diversity"], [-1]), [lists])
         common = _fill_candidates(common)
-        pages = []
+        pages, finite = [], []
         for start in range(0, lists, _MOST_LISTS):
             block = {key: value[start : start + _MOST_LISTS] for key, value in common.items()}
             size = block["scores"].shape[0]
             block = _fill_lists(block, 1 << (size - 1).bit_length())
-            pages.append(self._function(tuple(sorted(block)), picks)(block)[:size])
+            page, all_finite = self._function(tuple(sorted(block)), picks)(block)
+            pages.append(page[:size])
+            finite.append(all_finite)
+        if not all(finite):
+            check_values(name, inputs)
         return pages[0] if len(pages) == 1 else tf.concat(pages, 0)
 
     def _function(self, keys: tuple[str, ...], picks: int) -> tf.types.experimental.PolymorphicFunction:
@@ -65,16 +96,19 @@ class Compiled:
         layer = self._layer
 
         @tf.function(jit_compile=True, autograph=False)
-        def share(inputs: dict[str, tf.Tensor], first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        def share(
+            inputs: dict[str, tf.Tensor], first: tf.Tensor, count: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
             return by_query(inputs, lambda one: layer.page(one, picks), picks, first, count.shape[0])
 
         @tf.function(autograph=False)
-        def all_shares(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        def all_shares(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             lists = inputs["scores"].shape[0]
             shares = min(_cores(), max(1, lists // 8))
             count = tf.zeros([lists // shares])  # its length is known when the graph is compiled
-            pages = [share(inputs, tf.constant(n * (lists // shares)), count) for n in range(shares)]
-            return tf.concat(pages, 0)
+            found = [share(inputs, tf.constant(n * (lists // shares)), count) for n in range(shares)]
+            pages, finite = zip(*found, strict=True)
+            return tf.concat(pages, 0), tf.reduce_all(tf.stack(finite))
 
         return all_shares
 
@@ -86,17 +120,25 @@ def _cores() -> int:
 
 def _fill_candidates(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     candidates = inputs["scores"].shape[1]
-    unit = 10 ** max(len(str(candidates)) - 2, 0)
-    more = -candidates % unit
-    if not more:
-        return inputs
-    mask = inputs.get("candidate_mask", tf.ones(inputs["scores"].shape, tf.bool))
-    filled = {"candidate_mask": mask, **inputs}
+    more = -candidates % 10 ** max(len(str(candidates)) - 2, 0)
+    filled = dict(inputs)
+    if more:
+        filled.setdefault("candidate_mask", tf.ones(inputs["scores"].shape, tf.bool))
     for key, value in filled.items():
-        if key not in ("diversity", "pinned", "user_profile") and not key.startswith(CONTEXT):
-            ends = [[0, 0], [0, more]] + [[0, 0]] * (value.shape.rank - 2)
-            filled[key] = tf.pad(value, ends)  # the mask with false: what the others hold is not read
+        missing = -1 if value.dtype.is_integer else 0  # false in the mask: what the others hold is not read
+        if key.startswith(CONTEXT):
+            length = value.shape[1]
+            filled[key] = _fill_columns(value, (1 << max(length - 1, 0).bit_length()) - length, missing)
+        elif key not in ("diversity", "pinned", "user_profile"):
+            filled[key] = _fill_columns(value, more, missing)
     return filled
+
+
+def _fill_columns(value: tf.Tensor, more: int, missing: int) -> tf.Tensor:
+    if more <= 0:
+        return value
+    ends = [[0, 0], [0, more]] + [[0, 0]] * (value.shape.rank - 2)
+    return tf.pad(value, ends, constant_values=tf.cast(missing, value.dtype))
 
 
 def _fill_lists(inputs: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:

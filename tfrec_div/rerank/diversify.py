@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tfrec_div._keras import tf
-from tfrec_div.rerank.inputs import check_inputs
+from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.compiled import worth_compiling
+from tfrec_div.rerank.inputs import CONTEXT, NOT_IN_CONTEXT, check_values
 from tfrec_div.rerank.methods import reranker_class
+
+_CODES = (np.integer, np.bool_)
 
 
 def diversify(
     scores: np.ndarray,
-    vectors: np.ndarray,
+    vectors: np.ndarray | None = None,
     k: int = 10,
     diversity: float | np.ndarray = 0.3,
     method: str = "mmr",
     score_normalization: str = "minmax",
     candidate_mask: np.ndarray | None = None,
+    *,
+    features: Mapping[str, np.ndarray] | None = None,
+    user_profile: np.ndarray | None = None,
+    context: Mapping[str, np.ndarray] | None = None,
+    pinned: np.ndarray | None = None,
+    jit_compile: bool | None = None,
     **options: Any,
 ) -> np.ndarray:
     """Pick `k` of the candidates of one list or of a batch of lists, relevant and diverse.
 
-    The first call for a method, `k` and its options traces a graph (about half a second); the next are fast.
+    The first call for a method, `k` and its options traces a graph (about half a second), or compiles it (one to
+    three seconds for a new shape); the next are fast.
 
     Args:
         scores: `[candidates]` or `[batch, candidates]`, higher is better.
         vectors: `[candidates, dim]` or `[batch, candidates, dim]`; only their directions matter; zeros are
-            missing.
+            missing. Not read by methods that compare no vectors.
         k: number of picks.
         diversity: level in [0, 1], a number or one per list.
         method: a name in `tfrec_div.rerank.METHODS`.
         score_normalization: `"minmax"`, `"zscore"`, `"rank"` or `"none"`; see `Reranker`.
         candidate_mask: bool in the shape of the scores; false leaves a candidate out.
+        features: other features by name: numbers `[(batch,) candidates, n]` (`aspects`, or what a kernel names) or
+            integer codes `[(batch,) candidates]` (`groups`, a brand; −1 is missing).
+        user_profile: `[aspects]` or `[batch, aspects]`, for the methods that know the user.
+        context: by the same names, `[(batch,) items, …]`: items shown before, which count as already selected.
+        pinned: `[places]` or `[batch, places]`: which candidate stands at a place; −1 leaves the place free.
+        jit_compile: whether to compile with XLA. None compiles for 16 lists or more, on a machine without GPU.
         **options: further arguments of the method's class.
 
     Returns:
@@ -47,36 +65,53 @@ def diversify(
         >>> from tfrec_div.rerank import diversify
         >>> diversify([0.9, 0.8, 0.7], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], k=2, diversity=0.5)
         array([0, 2], dtype=int32)
+        >>> diversify([0.9, 0.8, 0.7], k=2, kernel="equality(brand)", features={"brand": [4, 4, 5]})
+        array([0, 2], dtype=int32)
     """
-    scores, vectors = np.asarray(scores, np.float32), np.asarray(vectors, np.float32)
-    mask = np.ones(scores.shape, bool) if candidate_mask is None else np.asarray(candidate_mask, bool)
-    one_list = scores.ndim == 1
-    if one_list:
-        scores, vectors, mask = scores[np.newaxis], vectors[np.newaxis], mask[np.newaxis]
-    inputs = {
+    layer = _layer(method, k, score_normalization, options)
+    given = {"vectors": vectors, **(features or {})}
+    used = {key: value for key, value in given.items() if key in layer.features or key not in ("vectors",)}
+    context = {} if context is None else context
+    inputs: dict[str, Any] = {
         "scores": scores,
-        "vectors": vectors,
-        "candidate_mask": mask,
-        "diversity": np.float32(diversity),
+        **used,
+        "candidate_mask": candidate_mask,
+        "user_profile": user_profile,
+        "pinned": pinned,
+        **{CONTEXT + key: value for key, value in context.items() if key in used},
     }
-    layer = _layer(method, k, score_normalization, tuple(sorted(options.items())))
-    # Checked here, where the values are at hand: in the graph they are not.
-    inputs = check_inputs("diversify", inputs, ("scores", "vectors"), ("candidate_mask", "diversity"))
-    if scores.shape[1] == 0:
-        picks = np.full([len(scores), k], -1, np.int32)
+    arrays = {key: _array(key, value) for key, value in inputs.items() if value is not None}
+    one_list = arrays["scores"].ndim == 1
+    if one_list:
+        arrays = {key: value[np.newaxis] for key, value in arrays.items()}
+    lists, candidates = (*arrays["scores"].shape, 0)[:2]
+    arrays["diversity"] = np.asarray(diversity, np.float32)
+    tensors = layer.checked(arrays, name="diversify")
+    if candidates == 0:
+        picks = np.full([lists, k], -1, np.int32)
     else:
-        inputs["diversity"] = tf.broadcast_to(inputs["diversity"], [len(scores)])
-        picks = layer(inputs).numpy()
+        tensors["diversity"] = tf.broadcast_to(tensors["diversity"], [lists])
+        compiled = worth_compiling(tensors) if jit_compile is None else jit_compile
+        check_values("diversify", tensors, features=not compiled)
+        picks = (layer.compiled(tensors, "diversify") if compiled else layer.traced(tensors)).numpy()
     return picks[0] if one_list else picks
 
 
+def _array(key: str, value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if key.removeprefix(CONTEXT) in NOT_IN_CONTEXT or not issubclass(array.dtype.type, _CODES):
+        types = {"candidate_mask": bool, "pinned": np.int32}
+        return np.asarray(array, types.get(key, np.float32))
+    return array
+
+
+def _layer(method: str, k: int, score_normalization: str, options: dict[str, Any]) -> Reranker:
+    try:
+        return _kept_layer(method, k, score_normalization, tuple(sorted(options.items())))
+    except TypeError:  # an option without a hash, such as a list of constraints
+        return reranker_class(method)(k=k, score_normalization=score_normalization, **options)
+
+
 @functools.lru_cache(maxsize=64)
-def _layer(method: str, k: int, score_normalization: str, options: tuple[tuple[str, Any], ...]) -> Any:
-    layer = reranker_class(method)(k=k, score_normalization=score_normalization, **dict(options))
-    signature = {
-        "scores": tf.TensorSpec([None, None], tf.float32),
-        "vectors": tf.TensorSpec([None, None, None], tf.float32),
-        "candidate_mask": tf.TensorSpec([None, None], tf.bool),
-        "diversity": tf.TensorSpec([None], tf.float32),
-    }
-    return tf.function(layer.call, input_signature=[signature], autograph=False)
+def _kept_layer(method: str, k: int, score_normalization: str, options: tuple) -> Reranker:
+    return reranker_class(method)(k=k, score_normalization=score_normalization, **dict(options))

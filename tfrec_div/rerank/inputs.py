@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,7 +27,7 @@ NOT_IN_CONTEXT = ("scores", "user_profile", "candidate_mask", "pinned", "diversi
 def check_inputs(
     name: str, inputs: dict, required: Sequence[str], optional: Sequence[str]
 ) -> dict[str, tf.Tensor]:
-    """Check keys, ranks and known sizes; in eager mode also refuse NaN and levels outside [0, 1].
+    """Check keys, types, ranks and known sizes.
 
     Args:
         name: the re-ranker, for the messages.
@@ -41,7 +41,7 @@ def check_inputs(
 
     Raises:
         TypeError: the inputs are no dictionary.
-        ValueError: a key is missing or unknown, or a shape or value does not fit.
+        ValueError: a key is missing or unknown, or a shape or type does not fit.
     """
     if not isinstance(inputs, dict):
         raise TypeError(
@@ -63,8 +63,6 @@ def check_inputs(
     sizes: dict[str, int] = {}
     for key in sorted(tensors, key=lambda k: k != "scores"):  # scores first: they say what B and N are
         _check_shape(name, key, tensors[key], sizes)
-    if tf.executing_eagerly():
-        _check_values(name, tensors)
     return tensors
 
 
@@ -108,7 +106,7 @@ def _check_context(name: str, tensors: dict[str, tf.Tensor]) -> None:
 
 def _letters(key: str, tensor: tf.Tensor) -> str:
     kind = _kind(key)
-    letters = SHAPES[kind] if kind in SHAPES else ("BN" if tensor.shape.rank == 2 else "BN" + "*")
+    letters = SHAPES.get(kind, "BN" if tensor.shape.rank == 2 else "BN*")
     return letters.replace("N", "C") if key.startswith(CONTEXT) else letters
 
 
@@ -137,7 +135,17 @@ def _check_shape(name: str, key: str, tensor: tf.Tensor, sizes: dict[str, int]) 
         raise ValueError(f"{name}: inputs[{key!r}] must have the shape {expected}; received {list(shape)}")
 
 
-def _check_values(name: str, tensors: dict[str, tf.Tensor]) -> None:
+def check_values(name: str, tensors: Mapping[str, tf.Tensor], features: bool = True) -> None:
+    """Refuses, by name, values of eager tensors that mean nothing: NaN, levels outside [0, 1], unknown positions.
+
+    Args:
+        name: the re-ranker, for the messages.
+        tensors: what `check_inputs` returned.
+        features: whether the features of the candidates are to be looked at.
+
+    Raises:
+        ValueError: there is such a value.
+    """
     scores = tensors["scores"].numpy()
     taking_part = (
         tensors["candidate_mask"].numpy() if "candidate_mask" in tensors else np.ones(scores.shape, bool)
@@ -145,7 +153,12 @@ def _check_values(name: str, tensors: dict[str, tf.Tensor]) -> None:
     for key, tensor in tensors.items():
         if not tensor.dtype.is_floating or key == "diversity":
             continue
-        value = tensor.numpy()
+        if not features and key not in NOT_IN_CONTEXT:
+            continue
+        value = np.asarray(memoryview(tensor))  # .numpy() copies
+        # Quick for the many: the sum of squares is finite when all are, unless they are huge.
+        if key != "scores" and np.isfinite(np.vdot(value, value)):
+            continue
         bad = np.isnan(value) if key == "scores" else ~np.isfinite(value)
         if key not in NOT_IN_CONTEXT and not key.startswith(CONTEXT):
             bad &= taking_part.reshape(taking_part.shape + (1,) * (value.ndim - 2))

@@ -9,6 +9,7 @@ from tfrec_div._keras import tf
 from tfrec_div.rerank.inputs import CONTEXT
 from tfrec_div.rerank.rows import Rows
 from tfrec_div.rerank.scores import normalize_scores
+from tfrec_div.rerank.xla import in_xla
 
 
 class Pool(NamedTuple):
@@ -53,7 +54,6 @@ def make_pool(
     level: float,
     normalization: str,
     picks: Any,
-    xla: bool,
 ) -> Pool:
     """A pool from checked inputs.
 
@@ -63,7 +63,6 @@ def make_pool(
         level: the layer's own diversity, for lists without one.
         normalization: see `normalize_scores`.
         picks: an int or an int32 scalar.
-        xla: whether the graph is compiled by XLA.
     """
     scores = inputs["scores"]
     valid = scores > float("-inf")  # false for NaN too
@@ -94,7 +93,7 @@ def make_pool(
         features=features,
         profiles={key: inputs[key] for key in profiles if key in inputs},
         index=tf.range(_columns(scores))[tf.newaxis],
-        xla=xla,
+        xla=in_xla(),
     )
 
 

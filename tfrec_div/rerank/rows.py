@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfrec_div._keras import tf
+from tfrec_div.rerank.xla import sum_of_squares
 
 _SMALLEST_NORM = 1.19e-7  # float32 epsilon: a shorter vector counts as missing
 
@@ -63,7 +64,7 @@ class Rows:
 
     def norms(self) -> tf.Tensor:
         """Euclidean lengths `[batch, candidates]`."""
-        return self.reduce(lambda block: tf.sqrt(tf.reduce_sum(tf.square(block), axis=-1)))
+        return tf.sqrt(self.reduce(sum_of_squares))
 
     def times(self, factors: tf.Tensor) -> Rows:
         """Each row times its factor `[batch, candidates]`; a factor of 0 also clears what is not finite."""

@@ -1,0 +1,131 @@
+"""Re-ranking against `pyversity`: the same picks, from the same scores and vectors, in one process.
+
+Rounds are interleaved; a ratio is that of the medians. `pyversity` takes one list after the other, from NumPy
+arrays; of COVER, which takes seconds a batch, only some lists are timed and counted for all. Ours takes the batch,
+as tensors (`layer`) or as NumPy arrays (`diversify`), and must give the same picks up to near ties. The whole is
+run again with one BLAS thread (`OPENBLAS_NUM_THREADS=1`), which `pyversity` may gain or lose by.
+
+    python benchmarks/rerank.py [--rounds 7] [--methods mmr,msd,dpp,ssd,cover] [--level 0.5] [--one-thread]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pyversity
+from interleaved import medians
+
+from tfrec_div._keras import tf
+from tfrec_div.rerank import METHODS, diversify
+
+BATCHES = [(256, 100, 64, 10), (256, 200, 128, 20), (64, 1000, 128, 50)]
+ONE = (1, 1000, 128, 20)
+LEAST = {
+    "mmr": (13.0, 6.4, 4.0),
+    "msd": (7.5, 6.8, 4.2),
+    "dpp": (7.0, 5.0, 3.5),
+    "ssd": (9.5, 7.0, 3.9),
+    "cover": (70.0, 19.0, 7.8),
+}
+LEAST_COMPILED = {"mmr": 1.0, "msd": 1.0, "dpp": 0.9, "ssd": 1.0, "cover": 1.0}
+LEAST_PLAIN = {"mmr": 0.8}
+# COVER of pyversity takes seconds for a batch: these many lists stand for all.
+COVER_LISTS = (32, 16, 2)
+
+
+def make_lists(shape: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    lists, candidates, dim, _ = shape
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(lists, candidates)).astype(np.float32)
+    return scores, rng.normal(size=(lists, candidates, dim)).astype(np.float32)
+
+
+def theirs(method: str, scores: np.ndarray, vectors: np.ndarray, k: int, level: float) -> np.ndarray:
+    pick = getattr(pyversity, method)
+    return np.stack([pick(v, s, k, diversity=level).indices for s, v in zip(scores, vectors, strict=True)])
+
+
+def same_picks(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Share of lists with the same picks; near ties round differently."""
+    return float((ours[: len(theirs)] == theirs).all(axis=1).mean())
+
+
+def batch(method: str, number: int, level: float, rounds: int) -> bool:
+    shape = BATCHES[number]
+    scores, vectors = make_lists(shape)
+    k = shape[3]
+    sample = COVER_LISTS[number] if method == "cover" else shape[0]
+    layer = METHODS[method](k=k, diversity=level, score_normalization="none")
+    tensors = {"scores": tf.constant(scores), "vectors": tf.constant(vectors)}
+    jobs: dict[str, Callable[[], np.ndarray]] = {
+        "pyversity": lambda: theirs(method, scores[:sample], vectors[:sample], k, level),
+        "layer": lambda: layer(tensors).numpy(),
+        "diversify": lambda: diversify(scores, vectors, k, level, method, "none"),
+        "plain graph": lambda: layer.traced(tensors).numpy(),
+    }
+    same = same_picks(jobs["layer"](), jobs["pyversity"]())
+    seconds = medians(jobs, rounds)
+    seconds["pyversity"] *= shape[0] / sample
+    least = LEAST[method][number]
+    ratios = {name: seconds["pyversity"] / value for name, value in seconds.items() if name != "pyversity"}
+    print(
+        f"{method:6}{shape!s:20} pyversity {shape[0] / seconds['pyversity']:7.0f} lists/s   "
+        + "   ".join(f"{name} {ratio:5.1f}" for name, ratio in ratios.items())
+        + f"   (at least {least:g})   same lists {same:.3f}",
+        flush=True,
+    )
+    return ratios["layer"] >= least and same > 0.98
+
+
+def one_query(method: str, level: float, rounds: int) -> bool:
+    scores, vectors = make_lists(ONE)
+    k = ONE[3]
+    layer = METHODS[method](k=k, diversity=level, score_normalization="none")
+    tensors = {"scores": tf.constant(scores), "vectors": tf.constant(vectors)}
+    compiled = tf.function(layer, jit_compile=True)
+    jobs: dict[str, Callable[[], np.ndarray]] = {
+        "pyversity": lambda: theirs(method, scores, vectors, k, level),
+        "XLA": lambda: compiled(tensors).numpy(),
+        "plain graph": lambda: layer.traced(tensors).numpy(),
+    }
+    same = same_picks(jobs["plain graph"](), jobs["pyversity"]())
+    seconds = medians(jobs, 10 * rounds if method != "cover" else rounds)
+    ratios = {name: seconds["pyversity"] / value for name, value in seconds.items() if name != "pyversity"}
+    least = LEAST_COMPILED[method], LEAST_PLAIN.get(method, 0.0)
+    print(
+        f"{method:6}{ONE!s:20} pyversity {1 / seconds['pyversity']:7.0f} lists/s   XLA {ratios['XLA']:5.2f} "
+        f"(at least {least[0]:g})   plain graph {ratios['plain graph']:5.2f} (at least {least[1]:g})   "
+        f"same lists {same:.0f}",
+        flush=True,
+    )
+    return ratios["XLA"] >= least[0] and ratios["plain graph"] >= least[1] and same == 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--methods", default="mmr,msd,dpp,ssd,cover")
+    parser.add_argument("--level", type=float, default=0.5)
+    parser.add_argument("--one-thread", action="store_true", help="only with one BLAS thread")
+    arguments = parser.parse_args()
+    methods = arguments.methods.split(",")
+    if arguments.one_thread and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+        return subprocess.call([sys.executable, *sys.argv], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    threads = "one BLAS thread" if arguments.one_thread else "default threads"
+    print(f"{threads}, level {arguments.level:g}: times as fast as pyversity {pyversity.__version__}")
+    good = []
+    for method in methods:
+        good += [batch(method, number, arguments.level, arguments.rounds) for number in range(len(BATCHES))]
+        good.append(one_query(method, arguments.level, arguments.rounds))
+    if not arguments.one_thread:
+        subprocess.call([sys.executable, *sys.argv, "--one-thread"])
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
