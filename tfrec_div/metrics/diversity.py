@@ -1,6 +1,6 @@
 """Diversity of recommended lists, and of all lists together.
 
-List metrics (`intra_list_distance`, `category_entropy`) give one value per user, 0 for a list that is too
+List metrics (`intra_list_distance`, `intra_list_similarity`, `category_entropy`) give one value per user, 0 for a list that is too
 short to have one. System metrics (`catalog_coverage`, `gini`, `shannon_entropy`, `personalization`) give one
 value for all users.
 """
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrec_div.metrics.lists import membership, recommendation_counts
+from tfrec_div.metrics.lists import check_rows, membership, recommendation_counts
+from tfrec_div.metrics.pairs import list_similarities
 
 
 def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "cosine") -> np.ndarray:
     """Mean distance of all pairs of a list (Smyth and McClave, 2001; Ziegler et al., 2005).
 
-    By closed forms, not pair by pair: the sum of a list's unit vectors has the squared length `k + sum of
-    all cosines`.
+    Cosine and Hamming by closed forms, not pair by pair: the sum of a list's unit vectors has the squared
+    length `k + sum of all cosines`.
 
     Args:
         rows: `[users, k]` recommended item rows, padded with −1; an item occurs once in a list.
@@ -25,6 +26,8 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
             another missing one included. `"hamming"`: the number of attributes that one item has and the
             other has not (an attribute is a value that is not 0), as rectools'
             `PairwiseHammingDistanceCalculator` on 0/1 features; not divided by the number of attributes.
+            `"jaccard"`: 1 − the share of the attributes of either item that both have; an item without
+            attributes has the distance 1 to everything.
 
     Returns:
         float64 `[users]`; 0 for lists of fewer than two items, as in rectools.
@@ -37,8 +40,11 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
         >>> intra_list_distance(np.array([[0, 1, -1], [0, 2, 1], [1, -1, -1]]), vectors).round(4)
         array([1.    , 0.6667, 0.    ])
     """
-    if distance not in ("cosine", "hamming"):
-        raise ValueError(f"distance must be cosine or hamming; received {distance!r}")
+    if distance not in ("cosine", "hamming", "jaccard"):
+        raise ValueError(f"distance must be cosine, hamming or jaccard; received {distance!r}")
+    if distance == "jaccard":
+        enough = (check_rows(rows, len(vectors)) >= 0).sum(axis=1) > 1
+        return np.where(enough, 1.0 - intra_list_similarity(rows, vectors, "jaccard"), 0.0)
     lists = membership(rows, len(vectors))
     length = lists.sum(axis=1)
     pairs = np.maximum(length * (length - 1.0), 1.0)
@@ -52,6 +58,42 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
     cosines = np.square(lists @ unit).sum(axis=1) - present
     # Rounding must not make the distance of equal items negative.
     return np.where(length > 1, np.maximum(1.0 - cosines / pairs, 0.0), 0.0)
+
+
+def intra_list_similarity(
+    rows: np.ndarray, vectors: np.ndarray, similarity: str = "cosine", definition: str = "mean"
+) -> np.ndarray:
+    """Similarity of the pairs of a list (Ziegler et al., 2005): less is more diverse.
+
+    Args:
+        rows: `[users, k]` recommended item rows, padded with −1; an item occurs once in a list.
+        vectors: `[items, dim]`. A row of zeros is a missing vector.
+        similarity: `"cosine"`; `"jaccard"`: of the attributes (values that are not 0); both are 0 for an item
+            without any. `"hamming"`: the share of attributes that both items have or both have not.
+        definition: `"mean"`: over the pairs, as recmetrics' `intra_list_similarity`; 1 − the intra-list distance for
+            cosine and Jaccard. `"sum"`: over the unordered pairs, as published; it grows with the list.
+
+    Returns:
+        float64 `[users]`; 0 for lists of fewer than two items.
+
+    Raises:
+        ValueError: an unknown similarity or definition.
+
+    Example:
+        >>> genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
+        >>> intra_list_similarity(np.array([[0, 1, 2], [0, 1, -1]]), genres, "jaccard").round(4)
+        array([0.1667, 0.5   ])
+    """
+    if definition not in ("mean", "sum"):
+        raise ValueError(f"definition must be mean or sum; received {definition!r}")
+    rows = check_rows(rows, len(vectors))
+    there = rows >= 0
+    total = np.zeros(len(rows))
+    for users, matrix in list_similarities(rows, vectors, similarity):
+        both = there[users, :, np.newaxis] & there[users, np.newaxis, :]
+        total[users] = np.triu(np.where(both, matrix, 0.0), 1).sum(axis=(1, 2))
+    length = there.sum(axis=1)
+    return total / np.maximum(length * (length - 1) / 2, 1) if definition == "mean" else total
 
 
 def category_entropy(rows: np.ndarray, category_matrix: np.ndarray) -> np.ndarray:
