@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from tfrec_div.metrics.lists import check_ragged, check_rows
+from tfrec_div.metrics.lists import Matrix, check_ragged, check_rows
 
 DIVERGENCES = ("kl", "js")
 
 
-def category_shares(category_matrix: np.ndarray) -> sparse.csr_array:
+def category_shares(category_matrix: Matrix) -> sparse.csr_array:
     """An item's weight shared by its categories in proportion to their values, rows sum to 1 or are empty.
 
     Args:
@@ -72,7 +72,7 @@ def history_distribution(
     return _distribution(values, row_splits, shares, weights)
 
 
-def divergence(
+def row_divergences(
     target: sparse.csr_array, other: sparse.csr_array, kind: str, alpha: tuple[float, float], base: float
 ) -> np.ndarray:
     """How far each row of `other` is from that of `target`.

@@ -1,8 +1,8 @@
 """Diversity of recommended lists, and of all lists together.
 
-List metrics (`intra_list_distance`, `intra_list_similarity`, `category_entropy`) give one value per user, 0 for a list that is too
-short to have one. System metrics (`catalog_coverage`, `gini`, `shannon_entropy`, `personalization`) give one
-value for all users.
+List metrics (`intra_list_distance`, `intra_list_similarity`, `category_entropy`) give one value per user, 0
+for a list that is too short to have one. System metrics (`catalog_coverage`, `gini`, `shannon_entropy`,
+`personalization`) give one value for all users.
 """
 
 from __future__ import annotations

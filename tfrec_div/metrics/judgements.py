@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from tfrec_div.metrics.lists import check_ragged, check_rows
+from tfrec_div.metrics.lists import Matrix, check_ragged, check_rows
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Judgements:
         rows: np.ndarray,
         relevant_values: np.ndarray,
         relevant_row_splits: np.ndarray,
-        category_matrix: np.ndarray,
+        category_matrix: Matrix,
     ) -> Judgements:
         """Judgements of relevant items that have categories.
 
@@ -75,7 +75,7 @@ class Judgements:
         rows: np.ndarray,
         relevant_values: np.ndarray,
         relevant_row_splits: np.ndarray,
-        subtopics: np.ndarray,
+        subtopics: Matrix,
     ) -> Judgements:
         """Judgements of relevant items, each with subtopics of its own for each user.
 

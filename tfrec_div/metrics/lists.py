@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+Matrix = np.ndarray | sparse.sparray | sparse.spmatrix
+
 
 def check_rows(rows: np.ndarray, num_items: int | None = None) -> np.ndarray:
     """Check recommended rows.
