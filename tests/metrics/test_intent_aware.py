@@ -66,16 +66,14 @@ def test_subtopic_recall_of_ranksys_counts_subtopics_without_relevant_items():
 
 
 def test_users_without_relevant_items_are_undefined():
-    judged = Judgements.from_categories(
-        np.array([[0], [1]]), np.array([1]), np.array([0, 0, 1]), np.eye(2)
-    )
+    judged = Judgements.from_categories(np.array([[0], [1]]), np.array([1]), np.array([0, 0, 1]), np.eye(2))
     for metric in (alpha_ndcg, err_ia, nrbp, subtopic_recall, precision_ia, average_precision_ia):
         assert np.isnan(metric(judged)).tolist() == [True, False], metric.__name__
         assert metric(judged)[1] > 0.0
 
 
-def test_the_tie_rule_of_the_ideal_changes_the_value():
-    # All three are worth 1 at first. Taking item 2 (subtopic 1) or item 0 (subtopics 0, 2 after it is 2) first...
+def test_the_tie_rule_of_the_ideal():
+    # Items 0, 1 and 2 are worth 2 at first; after any of them the other two are worth 1.5, item 3 at most 1.
     subtopics = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 1, 0]])
     judged = Judgements.from_subtopics(np.array([[0, 2]]), np.arange(4), np.array([0, 4]), subtopics)
     assert judged.ideal(1, ties="highest")[0, 0].tolist() == [True, False, True]
@@ -161,9 +159,7 @@ def test_ten_thousand_users_take_a_moment():
     rows = np.argsort(rng.random((10_000, 60)), axis=1)[:, :10]
     relevant = rng.integers(0, 60, 200_000)
     start = time.perf_counter()
-    judged = Judgements.from_categories(
-        rows, relevant, np.arange(0, 200_001, 20), rng.random((60, 19)) < 0.1
-    )
+    judged = Judgements.from_categories(rows, relevant, np.arange(0, 200_001, 20), rng.random((60, 19)) < 0.1)
     alpha_ndcg(judged)
     err_ia(judged)
     assert time.perf_counter() - start < 5.0  # 0.6 s on two idle cores

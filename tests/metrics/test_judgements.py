@@ -84,7 +84,11 @@ def test_the_ideal_list_equals_a_straight_loop(seed, alpha, highest):
 @pytest.mark.parametrize(
     ("splits", "values", "message"),
     [
-        ([0, 1], [1, 2], "relevant_row_splits must have 2 entries, from 0 to 2; received 2 entries, from 0 to 1"),
+        (
+            [0, 1],
+            [1, 2],
+            "relevant_row_splits must have 2 entries, from 0 to 2; received 2 entries, from 0 to 1",
+        ),
         ([0, 1, 2], [1, 2], "relevant_row_splits must have 2 entries"),
         ([0, 2], [1, 9], "relevant_values must be rows of category_matrix, which has 4; received 9"),
         ([0, 2], [1, -1], "relevant_values must be item rows, not negative; received -1"),

@@ -107,7 +107,7 @@ def radio_fragmentation(
     shares = sparse.csr_array((np.ones(len(known)), (known, stories[known])), shape=shape)
     lists = _listed(rows, shares, rank_aware)
     users = len(rows)
-    if isinstance(others, int):
+    if isinstance(others, (int, np.integer)):
         if others < 1 or users < 2:
             raise ValueError(
                 f"others must be at least 1, of at least 2 users; received {others} of {users} users"
