@@ -109,7 +109,7 @@ def test_recency_weights_by_hand():
         ),
         (
             lambda: calibration_kl(LIST, [9], [0, 1], GENRES),
-            "history_values must be below 9 items; received 9",
+            "history_values must be rows of the catalogue of 9 items; received 9",
         ),
         (lambda: calibration_kl(LIST, [0], [0, 1], GENRES, history_weights=np.ones(2)), "must be 1 numbers"),
         (lambda: recency_weights([0, 1], half_life=0.0), "half_life must be above 0; received 0.0"),

@@ -90,8 +90,8 @@ def test_the_ideal_list_equals_a_straight_loop(seed, alpha, highest):
             "relevant_row_splits must have 2 entries, from 0 to 2; received 2 entries, from 0 to 1",
         ),
         ([0, 1, 2], [1, 2], "relevant_row_splits must have 2 entries"),
-        ([0, 2], [1, 9], "relevant_values must be rows of category_matrix, which has 4; received 9"),
-        ([0, 2], [1, -1], "relevant_values must be item rows, not negative; received -1"),
+        ([0, 2], [1, 9], "relevant_values must be rows of the catalogue of 4 items; received 9"),
+        ([0, 2], [1, -1], "relevant_values must be rows of the catalogue of 4 items; received -1"),
     ],
 )
 def test_mistakes_are_named(splits, values, message):

@@ -87,3 +87,8 @@ def test_many_users_with_long_histories_are_taken_some_at_a_time():
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         unexpectedness(np.array([[0]]), [0], [0, 1], VECTORS, **arguments)
+
+
+def test_histories_are_rows_of_the_catalogue():
+    with pytest.raises(ValueError, match="history_values must be rows of the catalogue of 4 items; received 4"):
+        unexpectedness(np.array([[0]]), [4], [0, 1], VECTORS)

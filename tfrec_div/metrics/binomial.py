@@ -70,7 +70,7 @@ def category_probabilities(
         raise ValueError(f"alpha must be in [0, 1]; received {alpha}")
     has = _indicator(category_matrix)
     users = len(history_row_splits) - 1
-    values, splits = check_ragged("history", history_values, history_row_splits, users)
+    values, splits = check_ragged("history", history_values, history_row_splits, users, has.shape[0])
     shape = (users, has.shape[0])
     counts = (sparse.csr_array((np.ones(len(values)), values, splits), shape=shape) @ has).toarray()
     if general is None:

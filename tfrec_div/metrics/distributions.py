@@ -61,9 +61,7 @@ def history_distribution(
         weights: one per value; None: 1.
         name: of the argument, for messages.
     """
-    values, row_splits = check_ragged(name, values, row_splits, len(row_splits) - 1)
-    if values.size and values.max() >= shares.shape[0]:
-        raise ValueError(f"{name}_values must be below {shares.shape[0]} items; received {values.max()}")
+    values, row_splits = check_ragged(name, values, row_splits, len(row_splits) - 1, shares.shape[0])
     weights = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)
     if weights.shape != values.shape or not (weights >= 0.0).all():
         raise ValueError(

@@ -60,12 +60,9 @@ class Judgements:
             ValueError: the shapes do not fit.
         """
         rows = check_rows(rows, category_matrix.shape[0])
-        values = np.asarray(relevant_values, np.int64)
-        if values.size and values.max() >= category_matrix.shape[0]:
-            raise ValueError(
-                f"relevant_values must be rows of category_matrix, which has {category_matrix.shape[0]}; "
-                f"received {values.max()}"
-            )
+        values, _ = check_ragged(
+            "relevant", relevant_values, relevant_row_splits, len(rows), category_matrix.shape[0]
+        )
         matrix = sparse.csr_array(category_matrix) if sparse.issparse(category_matrix) else category_matrix
         return cls.from_subtopics(rows, values, relevant_row_splits, matrix[values])
 

@@ -72,7 +72,7 @@ def list_means(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def check_ragged(
-    name: str, values: np.ndarray, row_splits: np.ndarray, users: int
+    name: str, values: np.ndarray, row_splits: np.ndarray, users: int, num_items: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check items of all users, given one user after the other.
 
@@ -81,12 +81,13 @@ def check_ragged(
         values: item rows; those of user u are `values[row_splits[u]:row_splits[u + 1]]`.
         row_splits: `[users + 1]`, from 0 to the number of values.
         users: number of users.
+        num_items: size of the catalogue, when known.
 
     Returns:
         values and row_splits, both int64.
 
     Raises:
-        ValueError: the row splits do not fit the values or the number of users, or a value is negative.
+        ValueError: the row splits do not fit the values or the number of users, or a value is no item row.
     """
     values, row_splits = np.asarray(values, np.int64), np.asarray(row_splits, np.int64)
     if len(row_splits) != users + 1 or row_splits[0] != 0 or row_splits[-1] != len(values):
@@ -94,8 +95,10 @@ def check_ragged(
             f"{name}_row_splits must have {users + 1} entries, from 0 to {len(values)}; "
             f"received {len(row_splits)} entries, from {row_splits[0]} to {row_splits[-1]}"
         )
-    if values.size and values.min() < 0:
-        raise ValueError(f"{name}_values must be item rows, not negative; received {values.min()}")
+    if values.size and (values.min() < 0 or (num_items is not None and values.max() >= num_items)):
+        wrong = values.min() if values.min() < 0 else values.max()
+        size = "the catalogue" if num_items is None else f"the catalogue of {num_items} items"
+        raise ValueError(f"{name}_values must be rows of {size}; received {wrong}")
     return values, row_splits
 
 

@@ -273,7 +273,7 @@ def _divergence(context: sparse.csr_array, listed: sparse.csr_array, kind: str, 
 def _pools(pool: Pool | None, users: int, items: int) -> tuple[np.ndarray, np.ndarray]:
     """Pools as values and row splits; a pool for all users is a single row."""
     if isinstance(pool, tuple):
-        return check_ragged("pool", *pool, users)
+        return check_ragged("pool", *pool, users, items)
     values = np.arange(items) if pool is None else check_rows(np.atleast_2d(pool), items)[0]
     return check_ragged("pool", values, np.array([0, len(values)]), 1)
 

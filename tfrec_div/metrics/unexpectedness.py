@@ -64,7 +64,7 @@ def item_unexpectedness(
     if definition not in ("mean", "min"):
         raise ValueError(f"definition must be mean or min; received {definition!r}")
     rows = check_rows(rows, len(vectors))
-    values, splits = check_ragged("history", history_values, history_row_splits, len(rows))
+    values, splits = check_ragged("history", history_values, history_row_splits, len(rows), len(vectors))
     prepared = prepare(vectors, distance)
     if definition == "mean" and distance == "cosine":
         near = _mean_cosine(rows, values, splits, prepared)
