@@ -43,6 +43,12 @@ def test_items_share_their_weight_among_their_categories():
     np.testing.assert_allclose(value, [0.75 * np.log(0.75 / smoothed[0]) + 0.25 * np.log(0.25 / smoothed[1])])
 
 
+def test_an_item_has_a_category_or_not():
+    rows, history = np.array([[1]]), ([0, 0, 1], [0, 3])
+    value = calibration_kl(rows, *history, np.array([[5, 1], [0, 3]]))
+    assert value == calibration_kl(rows, *history, np.array([[1, 1], [0, 1]]))
+
+
 def test_weights_of_the_history_and_discounts_of_the_list():
     weights = np.array([3.0, 1.0])
     plain = calibration_js(np.array([[0]]), [0, 0, 0, 1], [0, 4], TWO)

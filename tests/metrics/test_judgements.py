@@ -81,6 +81,16 @@ def test_the_ideal_list_equals_a_straight_loop(seed, alpha, highest):
         np.testing.assert_array_equal(ideal[user], expected)
 
 
+def test_sums_that_differ_by_rounding_are_ties():
+    # Items 0 and 1 come first. After them the worth of item 2 is 1 + .4 + .4 + .16 and that of item 3
+    # 1 + .16 + .4 + .4, which is not the same number.
+    items = [{1, 2, 3, 5, 6, 7, *range(8, 14)}, {3, 5, *range(14, 20)}, {0, 1, 2, 3}, {4, 5, 6, 7}]
+    subtopics = np.array([[s in item for s in range(20)] for item in items])
+    judged = Judgements.from_subtopics(np.array([[0]]), np.arange(4), np.array([0, 4]), subtopics)
+    for ties, order in (("highest", [0, 1, 3, 2]), ("lowest", [0, 1, 2, 3])):
+        np.testing.assert_array_equal(judged.ideal(4, 0.6, ties)[0], subtopics[order])
+
+
 @pytest.mark.parametrize(
     ("splits", "values", "message"),
     [
@@ -90,6 +100,11 @@ def test_the_ideal_list_equals_a_straight_loop(seed, alpha, highest):
             "relevant_row_splits must have 2 entries, from 0 to 2; received 2 entries, from 0 to 1",
         ),
         ([0, 1, 2], [1, 2], "relevant_row_splits must have 2 entries"),
+        (
+            [1, 2],
+            [1, 2],
+            "relevant_row_splits must have 2 entries, from 0 to 2; received 2 entries, from 1 to 2",
+        ),
         ([0, 2], [1, 9], "relevant_values must be rows of the catalogue of 4 items; received 9"),
         ([0, 2], [1, -1], "relevant_values must be rows of the catalogue of 4 items; received -1"),
     ],

@@ -115,6 +115,8 @@ def test_free_discovery_of_elliot_gives_unused_items_the_greatest_information():
     value = expected_free_discovery(ROWS, COUNTS, HITS)
     np.testing.assert_allclose(value, elliot(ROWS, HITS, [-np.log2(3 / 4), 2.0, 2.0]))
     assert expected_free_discovery(np.array([[2, -1], [-1, -1]]), COUNTS).tolist() == [2.0, 0.0]
+    assert expected_free_discovery(np.array([[2]]), np.array([6, 2, 0])).tolist() == [2.0]
+    assert expected_free_discovery(np.array([[1]]), np.zeros(3)).tolist() == [0.0]
 
 
 def test_mistakes_of_the_expectations_are_named():

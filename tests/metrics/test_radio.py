@@ -168,6 +168,11 @@ def test_sparse_mentions_are_the_same():
     rows = np.array([[0, 2, 1]])
     thin = radio_representation(rows, sparse.coo_array(MENTIONS))
     np.testing.assert_array_equal(thin, radio_representation(rows, MENTIONS))
+    # Zeros that are stored are none, and entries that are stored twice add up.
+    entries = [*np.argwhere(MENTIONS).tolist(), [0, 3], [0, 1]]
+    numbers = [MENTIONS[i, j] for i, j in entries[:-2]] + [0, 0]
+    stored = sparse.coo_array((numbers, tuple(np.transpose(entries))), shape=MENTIONS.shape)
+    np.testing.assert_array_equal(radio_representation(rows, stored.tocsr()), thin)
 
 
 @pytest.mark.parametrize(

@@ -90,5 +90,7 @@ def test_mistakes_are_named(arguments, message):
 
 
 def test_histories_are_rows_of_the_catalogue():
-    with pytest.raises(ValueError, match="history_values must be rows of the catalogue of 4 items; received 4"):
+    with pytest.raises(
+        ValueError, match="history_values must be rows of the catalogue of 4 items; received 4"
+    ):
         unexpectedness(np.array([[0]]), [4], [0, 1], VECTORS)

@@ -19,10 +19,7 @@ def category_shares(category_matrix: Matrix) -> sparse.csr_array:
     Args:
         category_matrix: `[items, categories]`, 0 where an item has not the category; NumPy or scipy.sparse.
     """
-    matrix = sparse.csr_array(category_matrix, dtype=np.float64)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return _normalized(matrix)
+    return _normalized(sparse.csr_array(category_matrix, dtype=np.float64))
 
 
 def list_distribution(
