@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -109,7 +110,7 @@ class Judgements:
         counts = np.bincount(keys // width, minlength=len(rows))
         return cls(gains, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), dense)
 
-    @property
+    @cached_property
     def num_relevant(self) -> np.ndarray:
         """Number of relevant items of each subtopic, int64 `[users, subtopics]`."""
         before = np.concatenate(
@@ -117,7 +118,7 @@ class Judgements:
         )
         return before[self.row_splits[1:]] - before[self.row_splits[:-1]]
 
-    @property
+    @cached_property
     def num_subtopics(self) -> np.ndarray:
         """Number of subtopics with a relevant item, int64 `[users]`."""
         return np.count_nonzero(self.num_relevant, axis=1)
