@@ -8,11 +8,11 @@ from tfrec_div.metrics.diversity import (
     category_entropy,
     gini,
     intra_list_distance,
-    intra_list_similarity,
     personalization,
     shannon_entropy,
 )
 from tfrec_div.metrics.eild import expected_intra_list_distance
+from tfrec_div.metrics.ils import intra_list_similarity
 from tfrec_div.metrics.intent_aware import (
     alpha_ndcg,
     average_precision_ia,

@@ -1,16 +1,16 @@
 """Diversity of recommended lists, and of all lists together.
 
-List metrics (`intra_list_distance`, `intra_list_similarity`, `category_entropy`) give one value per user, 0
-for a list that is too short to have one. System metrics (`catalog_coverage`, `gini`, `shannon_entropy`,
-`personalization`) give one value for all users.
+List metrics (`intra_list_distance`, `category_entropy`) give one value per user, 0 for a list that is too
+short to have one. System metrics (`catalog_coverage`, `gini`, `shannon_entropy`, `personalization`) give one
+value for all users.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tfrec_div.metrics.lists import check_rows, membership, recommendation_counts
-from tfrec_div.metrics.pairs import list_similarities
+from tfrec_div.metrics.ils import intra_list_similarity
+from tfrec_div.metrics.lists import membership, recommendation_counts
 
 
 def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "cosine") -> np.ndarray:
@@ -42,11 +42,10 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
     """
     if distance not in ("cosine", "hamming", "jaccard"):
         raise ValueError(f"distance must be cosine, hamming or jaccard; received {distance!r}")
-    if distance == "jaccard":
-        enough = (check_rows(rows, len(vectors)) >= 0).sum(axis=1) > 1
-        return np.where(enough, 1.0 - intra_list_similarity(rows, vectors, "jaccard"), 0.0)
     lists = membership(rows, len(vectors))
     length = lists.sum(axis=1)
+    if distance == "jaccard":
+        return np.where(length > 1, 1.0 - intra_list_similarity(rows, vectors, "jaccard"), 0.0)
     pairs = np.maximum(length * (length - 1.0), 1.0)
     if distance == "hamming":
         having = lists @ (np.asarray(vectors) != 0).astype(np.float64)
@@ -58,42 +57,6 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
     cosines = np.square(lists @ unit).sum(axis=1) - present
     # Rounding must not make the distance of equal items negative.
     return np.where(length > 1, np.maximum(1.0 - cosines / pairs, 0.0), 0.0)
-
-
-def intra_list_similarity(
-    rows: np.ndarray, vectors: np.ndarray, similarity: str = "cosine", definition: str = "mean"
-) -> np.ndarray:
-    """Similarity of the pairs of a list (Ziegler et al., 2005): less is more diverse.
-
-    Args:
-        rows: `[users, k]` recommended item rows, padded with −1; an item occurs once in a list.
-        vectors: `[items, dim]`. A row of zeros is a missing vector.
-        similarity: `"cosine"`; `"jaccard"`: of the attributes (values that are not 0); both are 0 for an item
-            without any. `"hamming"`: the share of attributes that both items have or both have not.
-        definition: `"mean"`: over the pairs, as recmetrics' `intra_list_similarity`; 1 − the intra-list distance for
-            cosine and Jaccard. `"sum"`: over the unordered pairs, as published; it grows with the list.
-
-    Returns:
-        float64 `[users]`; 0 for lists of fewer than two items.
-
-    Raises:
-        ValueError: an unknown similarity or definition.
-
-    Example:
-        >>> genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
-        >>> intra_list_similarity(np.array([[0, 1, 2], [0, 1, -1]]), genres, "jaccard").round(4)
-        array([0.1667, 0.5   ])
-    """
-    if definition not in ("mean", "sum"):
-        raise ValueError(f"definition must be mean or sum; received {definition!r}")
-    rows = check_rows(rows, len(vectors))
-    there = rows >= 0
-    total = np.zeros(len(rows))
-    for users, matrix in list_similarities(rows, vectors, similarity):
-        both = there[users, :, np.newaxis] & there[users, np.newaxis, :]
-        total[users] = np.triu(np.where(both, matrix, 0.0), 1).sum(axis=(1, 2))
-    length = there.sum(axis=1)
-    return total / np.maximum(length * (length - 1) / 2, 1) if definition == "mean" else total
 
 
 def category_entropy(rows: np.ndarray, category_matrix: np.ndarray) -> np.ndarray:
