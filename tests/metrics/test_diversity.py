@@ -146,7 +146,7 @@ def test_overlap_equals_the_mean_over_pairs_of_users(seed):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: intra_list_distance(ROWS, FEATURES, "euclid"), "cosine or hamming; received 'euclid'"),
+        (lambda: intra_list_distance(ROWS, FEATURES, "euclid"), "hamming or jaccard; received 'euclid'"),
         (lambda: gini(ROWS, 5, "lenskit"), "recbole or elliot; received 'lenskit'"),
         (lambda: shannon_entropy(ROWS, 5, "elliot"), "recbole or lenskit; received 'elliot'"),
         (lambda: catalog_coverage(ROWS, 2), "catalogue of 2 items; received 2"),

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec_div.metrics import novelty, popularity
+from tfrec_div.metrics import (
+    expected_free_discovery,
+    expected_popularity_complement,
+    novelty,
+    popularity,
+)
 
 # rectools' example: item 1 was used by three users of three, item 2 by one, item 3 by none.
 COUNTS = np.array([3, 1, 0])
@@ -61,3 +66,61 @@ def test_popularity_is_the_mean_count():
 def test_unknown_definition_lists_the_known():
     with pytest.raises(ValueError, match="smoothed, rectools, recommenders; received 'merlin'"):
         novelty(np.array([[0]]), COUNTS, 3, "merlin")
+
+
+HITS = np.array([[True, False, True], [False, True, False]])
+ROWS = np.array([[0, 1, 2], [2, 1, -1]])
+LOG2 = 1 / np.log2(np.array([2, 3, 4]))
+
+
+def test_popularity_complement_by_hand():
+    # 1 - 3/4, 1 - 1/4, 1 - 0/4
+    complement = np.array([0.25, 0.75, 1.0])
+    by_hand = [LOG2 @ complement / LOG2.sum(), LOG2[:2] @ complement[[2, 1]] / LOG2[:2].sum()]
+    np.testing.assert_allclose(expected_popularity_complement(ROWS, COUNTS, 4), by_hand)
+    exponential = [
+        (0.25 + 0.75 * 0.85 + 0.85**2) / (1 + 0.85 + 0.85**2),
+        (1 + 0.75 * 0.85) / (1 + 0.85),
+    ]
+    value = expected_popularity_complement(ROWS, COUNTS, 4, discount="exponential")
+    np.testing.assert_allclose(value, exponential)
+
+
+def elliot(rows, hits, novelty_of):
+    """The loop of elliot's EPC and EFD."""
+    values = []
+    for row, relevant in zip(rows, hits, strict=True):
+        total = norm = 0.0
+        for place, item in enumerate(row[row >= 0]):
+            discount = np.log(2) / np.log(place + 2)
+            total += relevant[place] * discount * novelty_of[item]
+            norm += discount
+        values.append(total / norm)
+    return values
+
+
+def test_popularity_complement_of_elliot_counts_misses():
+    value = expected_popularity_complement(ROWS, COUNTS, 4, HITS)
+    np.testing.assert_allclose(value, elliot(ROWS, HITS, [0.25, 0.75, 1.0]))
+
+
+def test_over_the_relevant_items_only():
+    value = expected_popularity_complement(ROWS, COUNTS, 4, HITS, normalization="relevance")
+    np.testing.assert_allclose(value, [(0.25 + 0.5 * 1.0) / 1.5, 0.75])
+    none = np.zeros_like(HITS)
+    assert expected_popularity_complement(ROWS, COUNTS, 4, none, normalization="relevance").tolist() == [0, 0]
+
+
+def test_free_discovery_of_elliot_gives_unused_items_the_greatest_information():
+    value = expected_free_discovery(ROWS, COUNTS, HITS)
+    np.testing.assert_allclose(value, elliot(ROWS, HITS, [-np.log2(3 / 4), 2.0, 2.0]))
+    assert expected_free_discovery(np.array([[2, -1], [-1, -1]]), COUNTS).tolist() == [2.0, 0.0]
+    assert expected_free_discovery(np.array([[2]]), np.array([6, 2, 0])).tolist() == [2.0]
+    assert expected_free_discovery(np.array([[1]]), np.zeros(3)).tolist() == [0.0]
+
+
+def test_mistakes_of_the_expectations_are_named():
+    with pytest.raises(ValueError, match="discount or relevance; received 'none'"):
+        expected_free_discovery(ROWS, COUNTS, normalization="none")
+    with pytest.raises(ValueError, match=r"relevance must be .* shape \[2, 3\]; received bool \[2, 2\]"):
+        expected_popularity_complement(ROWS, COUNTS, 4, HITS[:, :2])

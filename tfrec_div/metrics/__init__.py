@@ -1,5 +1,7 @@
 """Metrics in NumPy: relevance, diversity and novelty of recommended lists."""
 
+from tfrec_div.metrics.binomial import binomial_coverage, binomial_diversity, binomial_non_redundancy
+from tfrec_div.metrics.calibration import calibration_js, calibration_kl, recency_weights
 from tfrec_div.metrics.diversity import (
     average_overlap,
     catalog_coverage,
@@ -9,7 +11,30 @@ from tfrec_div.metrics.diversity import (
     personalization,
     shannon_entropy,
 )
-from tfrec_div.metrics.novelty import novelty, popularity
+from tfrec_div.metrics.eild import expected_intra_list_distance
+from tfrec_div.metrics.ils import intra_list_similarity
+from tfrec_div.metrics.intent_aware import (
+    alpha_ndcg,
+    average_precision_ia,
+    err_ia,
+    nrbp,
+    precision_ia,
+    subtopic_recall,
+)
+from tfrec_div.metrics.judgements import Judgements
+from tfrec_div.metrics.novelty import (
+    expected_free_discovery,
+    expected_popularity_complement,
+    novelty,
+    popularity,
+)
+from tfrec_div.metrics.radio import (
+    radio_activation,
+    radio_alternative_voices,
+    radio_calibration,
+    radio_fragmentation,
+    radio_representation,
+)
 from tfrec_div.metrics.relevance import (
     RELEVANCE,
     average_precision,
@@ -22,25 +47,54 @@ from tfrec_div.metrics.relevance import (
     recall,
     reciprocal_rank,
 )
+from tfrec_div.metrics.serendipity import serendipity
+from tfrec_div.metrics.unexpectedness import item_unexpectedness, unexpectedness
+from tfrec_div.metrics.vendi import vendi_score
 
 __all__ = [
     "RELEVANCE",
+    "Judgements",
+    "alpha_ndcg",
     "average_overlap",
     "average_precision",
+    "average_precision_ia",
+    "binomial_coverage",
+    "binomial_diversity",
+    "binomial_non_redundancy",
+    "calibration_js",
+    "calibration_kl",
     "catalog_coverage",
     "category_entropy",
+    "err_ia",
+    "expected_free_discovery",
+    "expected_intra_list_distance",
+    "expected_popularity_complement",
     "f1",
     "gini",
     "hit_rate",
     "hits",
     "intra_list_distance",
+    "intra_list_similarity",
+    "item_unexpectedness",
     "ndcg",
     "novelty",
+    "nrbp",
     "num_relevant",
     "personalization",
     "popularity",
     "precision",
+    "precision_ia",
+    "radio_activation",
+    "radio_alternative_voices",
+    "radio_calibration",
+    "radio_fragmentation",
+    "radio_representation",
     "recall",
+    "recency_weights",
     "reciprocal_rank",
+    "serendipity",
     "shannon_entropy",
+    "subtopic_recall",
+    "unexpectedness",
+    "vendi_score",
 ]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfrec_div.metrics.ils import intra_list_similarity
 from tfrec_div.metrics.lists import membership, recommendation_counts
 
 
 def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "cosine") -> np.ndarray:
     """Mean distance of all pairs of a list (Smyth and McClave, 2001; Ziegler et al., 2005).
 
-    By closed forms, not pair by pair: the sum of a list's unit vectors has the squared length `k + sum of
-    all cosines`.
+    Cosine and Hamming by closed forms, not pair by pair: the sum of a list's unit vectors has the squared
+    length `k + sum of all cosines`.
 
     Args:
         rows: `[users, k]` recommended item rows, padded with −1; an item occurs once in a list.
@@ -25,6 +26,8 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
             another missing one included. `"hamming"`: the number of attributes that one item has and the
             other has not (an attribute is a value that is not 0), as rectools'
             `PairwiseHammingDistanceCalculator` on 0/1 features; not divided by the number of attributes.
+            `"jaccard"`: 1 − the share of the attributes of either item that both have; an item without
+            attributes has the distance 1 to everything.
 
     Returns:
         float64 `[users]`; 0 for lists of fewer than two items, as in rectools.
@@ -37,10 +40,12 @@ def intra_list_distance(rows: np.ndarray, vectors: np.ndarray, distance: str = "
         >>> intra_list_distance(np.array([[0, 1, -1], [0, 2, 1], [1, -1, -1]]), vectors).round(4)
         array([1.    , 0.6667, 0.    ])
     """
-    if distance not in ("cosine", "hamming"):
-        raise ValueError(f"distance must be cosine or hamming; received {distance!r}")
+    if distance not in ("cosine", "hamming", "jaccard"):
+        raise ValueError(f"distance must be cosine, hamming or jaccard; received {distance!r}")
     lists = membership(rows, len(vectors))
     length = lists.sum(axis=1)
+    if distance == "jaccard":
+        return np.where(length > 1, 1.0 - intra_list_similarity(rows, vectors, "jaccard"), 0.0)
     pairs = np.maximum(length * (length - 1.0), 1.0)
     if distance == "hamming":
         having = lists @ (np.asarray(vectors) != 0).astype(np.float64)

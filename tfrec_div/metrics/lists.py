@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+Matrix = np.ndarray | sparse.sparray | sparse.spmatrix
+
 
 def check_rows(rows: np.ndarray, num_items: int | None = None) -> np.ndarray:
     """Check recommended rows.
@@ -67,3 +69,52 @@ def list_means(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
     taken = np.append(np.asarray(values, np.float64), np.nan)[rows]  # −1 takes the last, NaN
     there = ~np.isnan(taken)
     return np.where(there, taken, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+
+
+def check_ragged(
+    name: str, values: np.ndarray, row_splits: np.ndarray, users: int, num_items: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check items of all users, given one user after the other.
+
+    Args:
+        name: what they are, for the message.
+        values: item rows; those of user u are `values[row_splits[u]:row_splits[u + 1]]`.
+        row_splits: `[users + 1]`, from 0 to the number of values.
+        users: number of users.
+        num_items: size of the catalogue, when known.
+
+    Returns:
+        values and row_splits, both int64.
+
+    Raises:
+        ValueError: the row splits do not fit the values or the number of users, or a value is no item row.
+    """
+    values, row_splits = np.asarray(values, np.int64), np.asarray(row_splits, np.int64)
+    if len(row_splits) != users + 1 or row_splits[0] != 0 or row_splits[-1] != len(values):
+        raise ValueError(
+            f"{name}_row_splits must have {users + 1} entries, from 0 to {len(values)}; "
+            f"received {len(row_splits)} entries, from {row_splits[0]} to {row_splits[-1]}"
+        )
+    if values.size and (values.min() < 0 or (num_items is not None and values.max() >= num_items)):
+        wrong = values.min() if values.min() < 0 else values.max()
+        size = "the catalogue" if num_items is None else f"the catalogue of {num_items} items"
+        raise ValueError(f"{name}_values must be rows of {size}; received {wrong}")
+    return values, row_splits
+
+
+def check_places(name: str, values: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """One number per place of the lists, float64 `[users, k]`: the values, 1 where None; 0 at padding.
+
+    Raises:
+        ValueError: the shape is not that of the rows, or a value is negative or not a number.
+    """
+    there = rows >= 0
+    if values is None:
+        return there.astype(np.float64)
+    places = np.where(there, np.asarray(values, np.float64), 0.0) if np.shape(values) == rows.shape else None
+    if places is None or not (places >= 0.0).all():
+        raise ValueError(
+            f"{name} must be numbers of at least 0 in the shape {list(rows.shape)}; "
+            f"received {np.asarray(values).dtype} {list(np.shape(values))}"
+        )
+    return places

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrec_div.metrics.lists import list_means
+from tfrec_div.metrics.discounts import rank_discount
+from tfrec_div.metrics.lists import check_places, check_rows, list_means
 
 DEFINITIONS = ("smoothed", "rectools", "recommenders")
 
@@ -56,3 +57,94 @@ def popularity(rows: np.ndarray, item_counts: np.ndarray) -> np.ndarray:
         float64 `[users]`; 0 for an empty list.
     """
     return list_means(rows, item_counts)
+
+
+def expected_popularity_complement(
+    rows: np.ndarray,
+    item_counts: np.ndarray,
+    num_users: int,
+    relevance: np.ndarray | None = None,
+    discount: str | np.ndarray = "log2",
+    normalization: str = "discount",
+    base: float = 0.85,
+) -> np.ndarray:
+    """EPC: how many people do not know the relevant items that are seen (Vargas and Castells, 2011).
+
+    Args:
+        rows: `[users, k]` recommended item rows, padded with −1.
+        item_counts: `[items]` number of users who used the item in training.
+        num_users: number of users in training.
+        relevance: `[users, k]` probability that the item is relevant, `hits` for instance; None: all are.
+        discount: of the places, see `rank_discount`. elliot's `EPC` and RankSys are `"log2"` with `hits`; the
+            paper's experiments `"exponential"`.
+        normalization: Σ disc · relevance · (1 − count / num_users) divided by `"discount"`: Σ disc over the items
+            of the list, as published and in elliot and RankSys; `"relevance"`: Σ disc · relevance, the mean over
+            relevant items seen.
+        base: of the exponential discount.
+
+    Returns:
+        float64 `[users]` in [0, 1]; 0 for an empty list.
+
+    Raises:
+        ValueError: an unknown discount or normalisation, or relevance of another shape.
+
+    Example:
+        >>> counts = np.array([3, 1, 0])
+        >>> expected_popularity_complement(np.array([[0, 1], [1, 2]]), counts, num_users=4).round(4)
+        array([0.4434, 0.8467])
+    """
+    complement = 1.0 - np.asarray(item_counts, np.float64) / max(num_users, 1)
+    return _expected(rows, complement, relevance, discount, normalization, base)
+
+
+def expected_free_discovery(
+    rows: np.ndarray,
+    item_counts: np.ndarray,
+    relevance: np.ndarray | None = None,
+    discount: str | np.ndarray = "log2",
+    normalization: str = "discount",
+    base: float = 0.85,
+) -> np.ndarray:
+    """EFD: self-information, in bits, of the relevant items that are seen (Vargas and Castells, 2011).
+
+    The information of an item is −log2(count / sum of all counts); an item that nobody used has that of the least
+    used one, as in elliot and RankSys.
+
+    Args:
+        rows: `[users, k]` recommended item rows, padded with −1.
+        item_counts: `[items]` number of interactions in training.
+        relevance: `[users, k]` probability that the item is relevant, `hits` for instance; None: all are.
+        discount: of the places; elliot's `EFD` and RankSys are `"log2"` with `hits`.
+        normalization: `"discount"` or `"relevance"`, see `expected_popularity_complement`.
+        base: of the exponential discount.
+
+    Returns:
+        float64 `[users]`; 0 for an empty list, and when nothing was used in training.
+
+    Example:
+        >>> expected_free_discovery(np.array([[0, 1], [2, -1]]), np.array([3, 1, 0])).round(4)
+        array([1.0282, 2.    ])
+    """
+    counts = np.asarray(item_counts, np.float64)
+    used = counts > 0.0
+    least = counts.min(where=used, initial=max(counts.sum(), 1.0))
+    information = -np.log2(np.where(used, counts, least) / max(counts.sum(), 1.0))
+    return _expected(rows, information, relevance, discount, normalization, base)
+
+
+def _expected(
+    rows: np.ndarray,
+    values: np.ndarray,
+    relevance: np.ndarray | None,
+    discount: str | np.ndarray,
+    normalization: str,
+    base: float,
+) -> np.ndarray:
+    if normalization not in ("discount", "relevance"):
+        raise ValueError(f"normalization must be discount or relevance; received {normalization!r}")
+    rows = check_rows(rows, len(values))
+    gain = check_places("relevance", relevance, rows)
+    weight = rank_discount(rows.shape[1], discount, base)
+    total = (gain * values[rows]) @ weight
+    norm = (gain if normalization == "relevance" else rows >= 0) @ weight
+    return total / np.where(norm > 0.0, norm, 1.0)
