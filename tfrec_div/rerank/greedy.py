@@ -49,9 +49,8 @@ def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
 
 def close(pool: Pool, gain: tf.Tensor, pick: tf.Tensor) -> tf.Tensor:
     """The gains with −inf at the picks."""
-    if gain.shape[0] == 1 and not pool.xla:
-        return tf.tensor_scatter_nd_update(gain[0], pick[:, tf.newaxis], [float("-inf")])[tf.newaxis]
-    return tf.where(pool.index == pick[:, tf.newaxis], float("-inf"), gain)
+    one_list = gain.shape[0] == 1  # then one op less: a plain graph pays for each
+    return tf.where(pool.index == (pick if one_list else pick[:, tf.newaxis]), float("-inf"), gain)
 
 
 def keep_closed(gain: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
@@ -68,12 +67,12 @@ def absorb_context(pool: Pool, selection: Selection) -> Selection:
     """Counts the items of the context as selected; the first pick of the page then is a further pick."""
     if isinstance(pool.context, int) and pool.context == 0:
         return selection
-    batch = tf.shape(pool.scores)[0]
     begin = tf.shape(pool.scores)[1] - pool.context
+    first = tf.zeros_like(pool.scores[:, 0], tf.int32) + begin
     skipped = 0 if selection.memory is None else tf.maximum(pool.context - selection.memory, 0)
 
     def body(step: tf.Tensor, gain: tf.Tensor, *state: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        gain, state = selection.update(gain, state, tf.fill([batch], begin + step), step)
+        gain, state = selection.update(gain, state, first + step, step)
         return (step + 1, gain, *state)
 
     initial = (tf.constant(0) + skipped, selection.gain, *selection.state)
@@ -93,44 +92,49 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         Picks int32 `[batch, picks]`, and how many of them are to be trusted `[batch, 1]`.
     """
     selection = absorb_context(pool, selection)
-    pick = best(pool, selection.first)
-    found = _has_gain(selection.first, pick, may_run_out)
-
-    def advance(step: Any, pick: tf.Tensor, gain: tf.Tensor, state: State) -> tuple:
-        gain = close(pool, gain, pick)
-        gain, state = selection.update(gain, state, pick, pool.context + step)
-        pick = best(pool, gain)
-        return pick, _has_gain(gain, pick, may_run_out), gain, state
-
     available = tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True)
+
+    def with_gain(gain: tf.Tensor, pick: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """1 for a pick with a gain, `[batch, 1]`; nothing for methods that only end with the candidates."""
+        if not may_run_out:
+            return ()
+        return (tf.cast(tf.gather(gain, pick[:, tf.newaxis], batch_dims=1) > float("-inf"), tf.int32),)
+
+    def advance(step: Any, pick: tf.Tensor, found: tuple, gain: tf.Tensor, state: State) -> tuple:
+        gain, state = selection.update(close(pool, gain, pick), state, pick, pool.context + step)
+        pick = best(pool, gain)
+        found = tuple(before + more for before, more in zip(found, with_gain(gain, pick), strict=True))
+        return pick, found, gain, state
+
+    pick = best(pool, selection.first)
+    found = with_gain(selection.first, pick)
     if isinstance(pool.picks, int) and pool.picks <= _UNROLLED_PICKS and not pool.xla:
         gain, state = selection.gain, selection.state
-        picks = [pick]
+        chosen = [pick]
         for step in range(pool.picks - 1):
-            pick, more, gain, state = advance(step, pick, gain, state)
-            picks.append(pick)
-            found += more
-        return tf.stack(picks, 1), tf.minimum(found[:, tf.newaxis], available)
+            pick, found, gain, state = advance(step, pick, found, gain, state)
+            chosen.append(pick)
+        picks = tf.stack(chosen, 1)
+    else:
+        picks, found = _loop(pool, selection, advance, pick, found)
+    return picks, tf.minimum(found[0], available) if found else available
 
+
+def _loop(pool: Pool, selection: Selection, advance: Callable, pick: tf.Tensor, found: tuple) -> tuple:
+    """The same as a loop in the graph."""
     slots = tf.range(pool.picks)[tf.newaxis]
+    count = len(found)
 
-    def body(step, pick, picks, found, gain, *state):
-        pick, more, gain, state = advance(step, pick, gain, state)
+    def body(step, pick, picks, gain, *rest):
+        pick, found, gain, state = advance(step, pick, rest[:count], gain, rest[count:])
         picks = tf.where(slots == step + 1, pick[:, tf.newaxis], picks)
-        return (step + 1, pick, picks, found + more, gain, *state)
+        return (step + 1, pick, picks, gain, *found, *state)
 
     # Steps beyond the number of candidates would pick nothing.
     last = tf.minimum(pool.picks, tf.shape(pool.scores)[1]) - 1
-    initial = (tf.constant(0), pick, pick[:, tf.newaxis] + tf.zeros_like(slots), found, selection.gain)
-    loop = tf.while_loop(lambda step, *_: step < last, body, (*initial, *selection.state))
-    return loop[2], tf.minimum(loop[3][:, tf.newaxis], available)
-
-
-def _has_gain(gain: tf.Tensor, pick: tf.Tensor, may_run_out: bool) -> tf.Tensor | int:
-    """1 for a pick with a gain, int32 `[batch]`; many for methods that only end with the candidates."""
-    if not may_run_out:
-        return tf.fill(tf.shape(pick), 2**20)
-    return tf.cast(tf.gather(gain, pick, batch_dims=1) > float("-inf"), tf.int32)
+    initial = (tf.constant(0), pick, pick[:, tf.newaxis] + tf.zeros_like(slots), selection.gain)
+    loop = tf.while_loop(lambda step, *_: step < last, body, (*initial, *found, *selection.state))
+    return loop[2], loop[4 : 4 + count]
 
 
 def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,89 @@
+"""Many lists at once, compiled by XLA: filled up to few shapes, in blocks, and the same picks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfrec_div._keras import tf
+from tfrec_div.rerank import MMR, SSD, diversify
+
+
+def lists(count: int, candidates: int, dim: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "scores": rng.normal(size=(count, candidates)).astype(np.float32),
+        "vectors": rng.normal(size=(count, candidates, dim)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize(("count", "candidates"), [(16, 7), (45, 123), (300, 41), (16, 3)])
+def test_filling_up_changes_no_pick(count, candidates):
+    inputs = lists(count, candidates)
+    one_by_one = [diversify(s, v, k=5) for s, v in zip(*inputs.values(), strict=True)]
+    np.testing.assert_array_equal(diversify(**inputs, k=5, jit_compile=True), one_by_one)
+    np.testing.assert_array_equal(MMR(k=5)(inputs).numpy(), one_by_one)
+
+
+def test_few_shapes_are_compiled():
+    layer = MMR(k=3)
+    for count, candidates in [(17, 121), (20, 125), (31, 129), (32, 122)]:
+        layer(lists(count, candidates))
+    (function,) = layer.compiled._functions.values()
+    assert function.experimental_get_tracing_count() == 1  # all filled up to 32 lists of 130
+
+
+def test_one_list_may_be_compiled():
+    inputs = lists(1, 50)
+    np.testing.assert_array_equal(
+        diversify(**inputs, jit_compile=True), diversify(**inputs, jit_compile=False)
+    )
+
+
+def test_large_vectors_are_taken_in_blocks():
+    inputs = lists(16, 1500, dim=64)  # 384 kB a list: two blocks
+    expected = diversify(**inputs, k=4, method="ssd", jit_compile=False)
+    np.testing.assert_array_equal(SSD(k=4)(inputs).numpy(), expected)
+
+
+def test_a_context_is_filled_up_too():
+    inputs, before = lists(20, 30), lists(20, 5, seed=9)["vectors"]
+    layer = MMR(k=4, diversity=0.6)
+    together = layer({**inputs, "context_vectors": before}).numpy()
+    plain = layer.traced(
+        {k: tf.constant(v) for k, v in {**inputs, "context_vectors": before}.items()}
+    ).numpy()
+    np.testing.assert_array_equal(together, plain)
+    assert (together != layer(inputs).numpy()).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_is_named(value):
+    inputs = lists(32, 20)
+    inputs["vectors"][17, 4, 2] = value
+    with pytest.raises(ValueError, match=rf"MMR: inputs\['vectors'\].*finite.*{value} at \(17, 4, 2\)"):
+        MMR(k=3)(inputs)
+    with pytest.raises(ValueError, match=rf"diversify: inputs\['vectors'\].*finite.*{value} at \(17, 4, 2\)"):
+        diversify(**inputs)
+
+
+def test_a_masked_candidate_may_hold_anything():
+    inputs = lists(32, 20)
+    mask = np.ones((32, 20), bool)
+    mask[17, 4] = False
+    expected = MMR(k=20)({**inputs, "candidate_mask": mask}).numpy()
+    inputs["vectors"][17, 4], inputs["scores"][17, 4] = np.nan, np.nan
+    np.testing.assert_array_equal(MMR(k=20)({**inputs, "candidate_mask": mask}).numpy(), expected)
+    assert 4 not in expected[17]
+
+
+def test_huge_vectors_are_no_error():
+    inputs = lists(16, 10)
+    inputs["vectors"] *= np.float32(1e30)  # finite, but their squares are not
+    assert MMR(k=3)(inputs).shape == (16, 3)
+
+
+def test_run_time_k():
+    inputs = lists(16, 30)
+    layer = MMR(k=10)
+    np.testing.assert_array_equal(layer({**inputs, "k": 4}).numpy(), layer(inputs).numpy()[:, :4])
