@@ -44,7 +44,7 @@ def ours(method, scores, vectors, k, level, **options):
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
 @pytest.mark.parametrize("method", ["mmr", "msd"])
 @cases
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_marginal_relevance_and_sum_of_distances(method, kernel, seed, candidates, dim, k, level, positive):
     scores, vectors = random_list(seed, candidates, dim, positive)
     options = dict(KERNELS[kernel])
@@ -56,14 +56,31 @@ def test_marginal_relevance_and_sum_of_distances(method, kernel, seed, candidate
 @pytest.mark.parametrize("gamma", [0.25, 0.5, 1.0])
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
 @cases
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_coverage(kernel, gamma, seed, candidates, dim, k, level, positive):
     scores, vectors = random_list(seed, candidates, dim, positive)
     options = dict(KERNELS[kernel])
     metric = pyversity.Metric(options.pop("metric"))
     expected = pyversity.cover(vectors, scores, k, level, gamma=gamma, metric=metric, **options).indices
     got = ours("cover", scores, vectors, k, level, kernel=kernel, gamma=gamma)
-    np.testing.assert_array_equal(got, expected)
+    different = np.flatnonzero(got != expected)
+    if len(different):  # sums of up to 50 roots in float32: then it must be a tie up to rounding
+        before, place = expected[: different[0]], different[0]
+        values = [
+            coverage_gain(kernel, scores, vectors, level, gamma, before, p[place]) for p in (got, expected)
+        ]
+        assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def coverage_gain(kernel, scores, vectors, level, gamma, before, new):
+    """The objective, in float64."""
+    vectors = vectors.astype(float)
+    if kernel == "cosine":
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    similar = np.clip(vectors @ vectors.T, 0.0, np.inf if kernel == "dot" else 1.0)
+    covered = similar[:, before].sum(axis=1)
+    gain = ((covered + similar[:, new]) ** gamma - covered**gamma).sum()
+    return (1.0 - level) * scores[new] + level * gain
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 3.0])
@@ -74,7 +91,7 @@ def test_coverage(kernel, gamma, seed, candidates, dim, k, level, positive):
     level=st.sampled_from([0.05, 0.1, 0.3, 0.5, 0.7, 0.9]),
     positive=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_determinants(scale, seed, candidates, k, level, positive):
     scores, vectors = random_list(seed, candidates, 24, positive)  # beyond the rank pyversity returns noise
     expected = pyversity.dpp(vectors, scores, k, level, scale=scale).indices
@@ -93,7 +110,7 @@ def test_determinants(scale, seed, candidates, k, level, positive):
     level=st.sampled_from([0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]),
     positive=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_sliding_spectrum(window, recent, seed, candidates, k, level, positive):
     scores, vectors = random_list(seed, candidates, 24, positive)
     before = random_list(seed + 1, 10, 24, positive)[1][:recent]
@@ -108,7 +125,7 @@ def test_sliding_spectrum(window, recent, seed, candidates, k, level, positive):
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("normalize", [False, True])
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12), level=st.sampled_from([0.1, 0.5, 0.9]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_options_of_the_sliding_spectrum(gamma, append_bias, standardize, normalize, seed, k, level):
     scores, vectors = random_list(seed, 40, 24, False)
     there = {
