@@ -20,7 +20,7 @@ ITEMS = 30
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(ITEMS, 5)) * (RNG.random((ITEMS, 1)) < 0.8)
 GENRES = (RNG.random((ITEMS, 4)) < 0.3).astype(np.float32)
-COUNTS = RNG.integers(0, 50, ITEMS)
+COUNTS = RNG.integers(0, 50, ITEMS) * (RNG.random(ITEMS) < 0.8)  # a few were used by nobody
 TAIL = metrics.long_tail(COUNTS)
 
 # How to make each metric, and the same in NumPy.
@@ -89,7 +89,8 @@ def some_rows(seed: int = 0, users: int = 20, k: int = 5) -> np.ndarray:
     rng = np.random.default_rng(seed)
     rows = np.argsort(rng.random((users, ITEMS)), axis=1)[:, :k]
     rows = np.where(rng.random(rows.shape) < 0.2, -1, rows)
-    rows[:1] = -1  # an empty list
+    rows[0] = -1  # an empty list
+    rows[1] = [rng.integers(ITEMS), *[-1] * (k - 1)]  # one of a single item
     return rows.astype(np.int32)
 
 

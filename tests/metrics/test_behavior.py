@@ -162,7 +162,7 @@ def test_positions_are_compared_with_the_order_of_the_scores():
     np.testing.assert_allclose(rbo(PAGES[:1]), [1.0])
     np.testing.assert_allclose(rbo(PAGES[1:2]), rbo(PAGES[1:2], np.array([[0, 1, 2]])))
     # A page of two items is compared with the first two.
-    np.testing.assert_allclose(rbo(PAGES[2:3]), rbo(np.array([[3, 1]]), np.array([[0, 1]])))
+    np.testing.assert_allclose(rbo(np.array([[2, -1, 1]])), rbo(np.array([[2, 1]]), np.array([[0, 1]])))
     assert rbo(PAGES).shape == (4,)
 
 

@@ -186,6 +186,23 @@ def test_ranges(rng):
     assert 0.0 <= shannon_entropy(rows, 12, "lenskit") <= np.log2(12) + 1e-12
 
 
+def test_empty_lists_count_as_lists_of_nothing():
+    counts = SystemCounts(3).update(np.array([[0, 1], [-1, -1]]))
+    assert (counts.lists, counts.filled) == (2, 1)
+    assert counts.aclt(np.array([True, True, False])) == 1.0  # two and none
+    assert counts.popularity(np.array([6.0, 2.0, 0.0])) == 2.0  # four and none
+
+
+def test_a_catalogue_of_one_item():
+    one = np.zeros((3, 1), int)
+    assert (catalog_coverage(one, 1), gini(one, 1), gini(one, 1, "elliot"), personalization(one, 1)) == (
+        1,
+        0,
+        1,
+        0,
+    )
+
+
 def test_nobody_gets_anything():
     nothing = np.full((2, 3), -1)
     assert (catalog_coverage(nothing, 4), gini(nothing, 4), exposure_gini(nothing, 4)) == (0.0, 0.0, 0.0)
