@@ -85,11 +85,19 @@ def test_values_by_hand(parts):
     np.testing.assert_allclose(values["ild_vectors@3"], [1.0, 1.0])
     assert set(values) == {
         *("recall@3", "precision@3", "f1@3", "ndcg@3", "mrr@3", "hit_rate@3", "map@3"),
-        *("ild_vectors@3", "ild_categories@3", "category_entropy@3", "novelty@3"),
+        *("ild_vectors@3", "ild_categories@3", "category_entropy@3", "novelty@3", "popularity@3", "aplt@3"),
     }
+    # Used in training: a twice, b and f once; these three are needed for 80 % of four interactions.
+    np.testing.assert_allclose(values["popularity@3"], [0.0, 0.5])
+    np.testing.assert_allclose(values["aplt@3"], [1.0, 0.5])
     # d, c, e, b of six items
     assert result.summary["recommender"]["coverage@3"]["mean"] == pytest.approx(4 / 6)
     assert result.summary["recommender"]["personalization@3"]["mean"] == pytest.approx(1 - 1 / 6**0.5)
+    # With x = 1 / log2(3): c 1 + x, d 1, b x, e 1/2, two never: (5 + 5x + 3 + x - 1/2) / (5/2 + 2x) / 6 = 1/2
+    assert result.summary["recommender"]["exposure_gini@3"]["mean"] == pytest.approx(0.5)
+    assert list(result.summary["recommender"])[-5:] == [
+        *("coverage@3", "gini@3", "exposure_gini@3", "entropy@3", "personalization@3"),
+    ]
 
 
 def test_baselines_come_unasked_and_recommend_nothing_seen(parts):

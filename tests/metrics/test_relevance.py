@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tfrec_div.metrics import RELEVANCE, hits, num_relevant
 
@@ -58,6 +60,27 @@ def test_hits_are_found_by_user_and_item():
 def test_padding_never_hits():
     # With keys user * width + item, -1 of user 1 would be the last item of user 0.
     assert not hits(np.array([[0], [-1]]), np.array([7, 6]), np.array([0, 1, 2])).any()
+
+
+@given(seed=st.integers(0, 2**32 - 1), least=st.integers(1, 4))
+@settings(max_examples=50, deadline=None)
+def test_hits_are_those_of_a_look_at_each_place(seed, least):
+    """Users are looked up block by block; here the blocks are of one to four users."""
+    from tfrec_div.metrics import relevance
+
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-1, 12, size=(9, 4))
+    lengths = rng.integers(0, 6, size=9)
+    values, splits = rng.integers(0, 15, size=lengths.sum()), np.concatenate([[0], np.cumsum(lengths)])
+    expected = [
+        [item >= 0 and item in values[splits[user] : splits[user + 1]] for item in row]
+        for user, row in enumerate(rows)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relevance, "_CELLS", 1)
+        patch.setattr(relevance, "_LEAST_BLOCK", least)
+        assert hits(rows, values, splits).tolist() == expected
+    assert hits(rows, values, splits).tolist() == expected
 
 
 def test_nobody_has_anything_relevant():

@@ -12,13 +12,16 @@ from tfrec_div.evaluation.stats import (
     holm,
     paired_test,
 )
+from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
 
 __all__ = [
+    "SYSTEM_METRICS",
     "Evaluation",
     "Interval",
     "PairedTest",
     "Popularity",
     "Random",
+    "bootstrap_counts",
     "bootstrap_interval",
     "bootstrap_rows",
     "evaluate",

@@ -5,26 +5,18 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tfrec_div.evaluation.stats import PairedTest, bootstrap_interval, bootstrap_rows, holm, paired_test
-from tfrec_div.metrics import average_overlap, catalog_coverage, gini, personalization, shannon_entropy
+from tfrec_div.evaluation.stats import PairedTest, bootstrap_interval, holm, paired_test
+from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
+from tfrec_div.metrics import average_overlap, catalog_coverage
 
-SYSTEM_METRICS: dict[str, Callable[[np.ndarray, int], float]] = {
-    "coverage": catalog_coverage,
-    "gini": gini,
-    # In bits: the other definition divides by the number of items recommended, so that less diversity raises
-    # it.
-    "entropy": partial(shannon_entropy, definition="lenskit"),
-    "personalization": personalization,
-}
 COMPARED = ("ndcg", "recall", "ild_vectors", "novelty")
 # More equal than this, and the lists are no longer personal.
 _COLLAPSED_OVERLAP = 0.9
@@ -189,15 +181,14 @@ class Evaluation:
         }
 
     def _system_metrics(self, name: str) -> dict[str, dict[str, float]]:
-        def all_at_once(rows: np.ndarray) -> np.ndarray:
-            return np.array([metric(rows, self.num_items) for metric in SYSTEM_METRICS.values()])
-
-        found = np.stack(bootstrap_rows(all_at_once, self.lists[name], self.level, seed=self.seed))
+        found = bootstrap_counts(SYSTEM_METRICS, self.lists[name], self.num_items, self.level, seed=self.seed)
         # An interval centred on a value at the edge would reach beyond what is possible.
-        found = np.clip(found, 0.0, [np.inf if metric == "entropy" else 1.0 for metric in SYSTEM_METRICS])
+        most = {metric: np.inf if metric == "entropy" else 1.0 for metric in found}
         return {
-            f"{metric}@{self.k}": dict(zip(("mean", "low", "high"), found[:, n].tolist(), strict=True))
-            for n, metric in enumerate(SYSTEM_METRICS)
+            f"{metric}@{self.k}": dict(
+                zip(("mean", "low", "high"), np.clip(ends, 0.0, most[metric]).tolist(), strict=True)
+            )
+            for metric, ends in found.items()
         }
 
     def _metric_name(self, metric: str) -> str:

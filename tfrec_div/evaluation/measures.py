@@ -23,6 +23,7 @@ class ListMeasures:
         self.relevant, self.k = relevant, k
         self.num_relevant = metrics.num_relevant(*relevant)
         self.counts, self.num_users = rec.item_counts, len(rec.seen[1]) - 1
+        self.long_tail = metrics.long_tail(self.counts)
         self.vectors, self.categories = rec.diversity_vectors, rec.catalog.category_matrix()
 
     def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -40,6 +41,8 @@ class ListMeasures:
             values["ild_categories"] = metrics.intra_list_distance(rows, self.categories)
             values["category_entropy"] = metrics.category_entropy(rows, self.categories)
         values["novelty"] = metrics.novelty(rows, self.counts, self.num_users)
+        values["popularity"] = metrics.popularity(rows, self.counts)
+        values["aplt"] = metrics.aplt(rows, self.long_tail)
         return {f"{name}@{self.k}": value for name, value in values.items()}
 
 

@@ -90,6 +90,8 @@ def bootstrap_rows(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interval of metrics of all lists together (coverage, Gini, …) by resampling users.
 
+    For what can be had from counts, `bootstrap_counts` gives the same without running the statistic on each sample.
+
     A bootstrap sample repeats users, so it recommends fewer distinct items: its coverage is lower than that
     of the lists themselves. Hence only the spread is taken from the bootstrap; the interval is centred on
     the value.
@@ -107,6 +109,19 @@ def bootstrap_rows(
     value = np.asarray(statistic(rows), np.float64)
     rng = np.random.default_rng(seed)
     samples = np.stack([statistic(rows[rng.integers(0, len(rows), len(rows))]) for _ in range(resamples)])
+    return spread_around(value, samples, level)
+
+
+def spread_around(
+    value: np.ndarray, samples: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the value with the ends of an interval: the spread of the samples, moved from their mean to the value.
+
+    Args:
+        value: A number, or an array of several.
+        samples: `[resamples, ...]` the same of bootstrap samples.
+        level: Confidence, in (0, 1).
+    """
     low, high = np.quantile(samples, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0)
     centre = samples.mean(axis=0)
     return value, value + low - centre, value + high - centre

@@ -1,16 +1,11 @@
-"""Metrics in NumPy: relevance, diversity and novelty of recommended lists."""
+"""Metrics in NumPy: relevance, diversity and novelty of recommended lists; as Keras metrics in `streaming`."""
 
+from tfrec_div._lazy import lazy_names
+from tfrec_div.metrics.behavior import displacement, least_promoted, relevance_lost
 from tfrec_div.metrics.binomial import binomial_coverage, binomial_diversity, binomial_non_redundancy
 from tfrec_div.metrics.calibration import calibration_js, calibration_kl, recency_weights
-from tfrec_div.metrics.diversity import (
-    average_overlap,
-    catalog_coverage,
-    category_entropy,
-    gini,
-    intra_list_distance,
-    personalization,
-    shannon_entropy,
-)
+from tfrec_div.metrics.counts import SystemCounts
+from tfrec_div.metrics.diversity import category_entropy, intra_list_distance
 from tfrec_div.metrics.eild import expected_intra_list_distance
 from tfrec_div.metrics.ils import intra_list_similarity
 from tfrec_div.metrics.intent_aware import (
@@ -22,6 +17,7 @@ from tfrec_div.metrics.intent_aware import (
     subtopic_recall,
 )
 from tfrec_div.metrics.judgements import Judgements
+from tfrec_div.metrics.long_tail import aclt, aplt, long_tail
 from tfrec_div.metrics.novelty import (
     expected_free_discovery,
     expected_popularity_complement,
@@ -35,6 +31,7 @@ from tfrec_div.metrics.radio import (
     radio_fragmentation,
     radio_representation,
 )
+from tfrec_div.metrics.rbo import rbo
 from tfrec_div.metrics.relevance import (
     RELEVANCE,
     average_precision,
@@ -48,13 +45,24 @@ from tfrec_div.metrics.relevance import (
     reciprocal_rank,
 )
 from tfrec_div.metrics.serendipity import serendipity
+from tfrec_div.metrics.system import (
+    average_overlap,
+    catalog_coverage,
+    exposure_gini,
+    gini,
+    personalization,
+    shannon_entropy,
+)
 from tfrec_div.metrics.unexpectedness import item_unexpectedness, unexpectedness
 from tfrec_div.metrics.vendi import vendi_score
 
 __all__ = [
     "RELEVANCE",
     "Judgements",
+    "SystemCounts",
+    "aclt",
     "alpha_ndcg",
+    "aplt",
     "average_overlap",
     "average_precision",
     "average_precision_ia",
@@ -65,10 +73,12 @@ __all__ = [
     "calibration_kl",
     "catalog_coverage",
     "category_entropy",
+    "displacement",
     "err_ia",
     "expected_free_discovery",
     "expected_intra_list_distance",
     "expected_popularity_complement",
+    "exposure_gini",
     "f1",
     "gini",
     "hit_rate",
@@ -76,6 +86,8 @@ __all__ = [
     "intra_list_distance",
     "intra_list_similarity",
     "item_unexpectedness",
+    "least_promoted",
+    "long_tail",
     "ndcg",
     "novelty",
     "nrbp",
@@ -89,12 +101,17 @@ __all__ = [
     "radio_calibration",
     "radio_fragmentation",
     "radio_representation",
+    "rbo",
     "recall",
     "recency_weights",
     "reciprocal_rank",
+    "relevance_lost",
     "serendipity",
     "shannon_entropy",
     "subtopic_recall",
     "unexpectedness",
     "vendi_score",
 ]
+
+# With TensorFlow, so imported when it is first used.
+__getattr__ = lazy_names(__name__, {"streaming": "streaming"})

@@ -97,6 +97,12 @@ _NOTES = {
         "How often the recommended items were used before. High: well-known items only.",
         0,
     ),
+    "aplt": MetricNote(
+        "Long tail",
+        _NOVELTY,
+        "The share of the list that is not among the few items that most people use.",
+        0,
+    ),
     "serendipity": MetricNote(
         "Serendipity", _NOVELTY, "Hits that a list of popular items would not have had.", 1
     ),
@@ -111,6 +117,13 @@ _NOTES = {
         _REACH,
         "How unevenly recommendations are spread over the items. 0: all equally often; 1: always the same "
         "few.",
+        -1,
+    ),
+    "exposure_gini": MetricNote(
+        "Gini of exposure",
+        _REACH,
+        "How unevenly attention is spread over the items, when what stands at the top of a list is seen more. "
+        "0: all alike; 1: always the same few.",
         -1,
     ),
     "shannon_entropy": MetricNote(
@@ -155,6 +168,7 @@ _ALIASES = {
         "subtopic_recall",
     ),
     "novelty": ("miuf", "self_information"),
+    "aplt": ("long_tail_share", "tail_percentage"),
     "popularity": ("mean_popularity", "arp", "average_popularity"),
 }
 _NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases} | {

@@ -8,13 +8,16 @@ import numpy as np
 
 from tfrec_div._keras import keras
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.evaluation.evaluation import SYSTEM_METRICS
 from tfrec_div.evaluation.measures import ListMeasures, unseen_relevant
-from tfrec_div.metrics import RELEVANCE
+from tfrec_div.evaluation.system import SYSTEM_METRICS
+from tfrec_div.metrics import RELEVANCE, SystemCounts
 from tfrec_div.recommender import Recommender
 from tfrec_div.rerank.base import Reranker
 
-LIST_METRICS = (*RELEVANCE, "ild_vectors", "ild_categories", "category_entropy", "novelty")
+LIST_METRICS = (
+    *(*RELEVANCE, "ild_vectors", "ild_categories", "category_entropy"),
+    *("novelty", "popularity", "aplt"),
+)
 LOGGED = ("ndcg", "recall", "ild_vectors", "ild_categories", "novelty", "coverage")
 
 
@@ -102,12 +105,12 @@ class BeyondAccuracy(keras.callbacks.Callback):
         assert self._recommender is not None
         rows = self._recommender.recommend_rows(self._users, k=self.k)[0]
         lists = self._measures(rows)
-        items = len(self._train.catalog)
+        together = SystemCounts(len(self._train.catalog)).update(rows)
         values = {}
         for name in (f"{metric}@{self.k}" for metric in self.metrics):
             metric = name.partition("@")[0]
             if metric in SYSTEM_METRICS:
-                values[name] = float(SYSTEM_METRICS[metric](rows, items))
+                values[name] = SYSTEM_METRICS[metric](together)
             elif name in lists:
                 values[name] = float(np.nanmean(lists[name]))
         return values
