@@ -12,6 +12,7 @@ from tfrec_div.metrics.diversity import (
     shannon_entropy,
 )
 from tfrec_div.metrics.eild import expected_intra_list_distance
+from tfrec_div.metrics.history_profile import history_profile
 from tfrec_div.metrics.ils import intra_list_similarity
 from tfrec_div.metrics.intent_aware import (
     alpha_ndcg,
@@ -71,6 +72,7 @@ __all__ = [
     "expected_popularity_complement",
     "f1",
     "gini",
+    "history_profile",
     "hit_rate",
     "hits",
     "intra_list_distance",
