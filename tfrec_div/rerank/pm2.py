@@ -14,6 +14,9 @@ from tfrec_div.rerank.aspect_reranker import (
 from tfrec_div.rerank.greedy import Selection, State, keep_closed
 from tfrec_div.rerank.pool import Pool
 
+# Quotients that differ by less are equal: shared seats do not add up exactly.
+_EQUAL = 1e-6
+
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
 class PM2(AspectReranker):
@@ -86,7 +89,8 @@ class PM2(AspectReranker):
         def gains(seats: tf.Tensor) -> tf.Tensor:
             quotients = votes / (2.0 * seats + 1.0)
             quotients /= tf.reduce_max(quotients, axis=1, keepdims=True)
-            turn = tf.one_hot(tf.argmax(quotients, axis=1), tf.shape(votes)[1])
+            largest = tf.cast(quotients > 1.0 - _EQUAL, tf.float32)
+            turn = tf.one_hot(tf.argmax(largest, axis=1), tf.shape(votes)[1])
             weights = quotients * (turn * self.balance + (1.0 - turn) * (1.0 - self.balance))
             return offset + rows.dot(pool.diversity * weights)
 
