@@ -258,6 +258,20 @@ def test_many_lists_compile_themselves_and_pick_the_same(method):
 
 
 @every_method
+def test_a_context_of_any_size_in_one_graph_agrees_with_eager(method):
+    layer = METHODS[method](k=4, diversity=0.6)
+    any_size = {key: [None] * len(spec.shape) for key, spec in signature(method).items()}
+    context = {"context_" + key: shape for key, shape in any_size.items() if key in layer.features}
+    for batch, items in [(1, 3), (4, 2)]:
+        lists, shown = random_lists(method, batch, 15), random_lists(method, batch, items, seed=5)
+        lists |= {key: shown[key.removeprefix("context_")] for key in context}
+        specs = {key: tf.TensorSpec(shape, lists[key].dtype) for key, shape in (any_size | context).items()}
+        graph = tf.function(layer, input_signature=[specs])
+        got = graph({key: tf.constant(value) for key, value in lists.items()}).numpy()
+        np.testing.assert_array_equal(got, layer(lists).numpy())
+
+
+@every_method
 def test_padding_of_a_context_changes_nothing(method):
     lists, shown = random_lists(method, 3, 20), random_lists(method, 3, 4, seed=5)
     shown = {key: value for key, value in shown.items() if key not in (*NOT_OF_CANDIDATES, "scores")}

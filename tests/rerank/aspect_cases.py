@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfrec_div._keras import tf
+from tfrec_div.rerank import Reranker
+
 LEVELS = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
@@ -26,9 +29,30 @@ def random_case(seed: int, context: bool = False) -> dict[str, np.ndarray]:
     return {key: np.float32(value).astype(np.float64) for key, value in case.items()}
 
 
-def inputs(case: dict[str, np.ndarray], *keys: str) -> dict[str, np.ndarray]:
-    """The inputs of a layer, a batch of one list."""
-    return {key: np.float32(case[key])[np.newaxis] for key in keys}
+class Page:
+    """The page that a layer makes of one list, by one graph for all sizes."""
+
+    def __init__(self, layer: Reranker) -> None:
+        self._graphs: dict[tuple[str, ...], tf.types.experimental.PolymorphicFunction] = {}
+        self._layer = layer
+
+    def __call__(self, lists: dict[str, np.ndarray]) -> list[int]:
+        """The picks without the padding; inputs without the axis of the lists."""
+        tensors = {
+            key: tf.constant(value[np.newaxis], tf.int32 if value.dtype.kind == "i" else tf.float32)
+            for key, value in lists.items()
+        }
+        keys = tuple(sorted(tensors))
+        if keys not in self._graphs:
+            specs = {
+                key: tf.TensorSpec([None] * len(value.shape), value.dtype) for key, value in tensors.items()
+            }
+            self._graphs[keys] = tf.function(self._layer, input_signature=[specs])
+        picks = self._graphs[keys](tensors).numpy()[0]
+        valid = int((picks >= 0).sum())
+        assert valid == min(len(picks), len(lists["scores"]))
+        assert (picks[valid:] == -1).all()
+        return picks[:valid].tolist()
 
 
 def is_greedy(picks: list[int], gains: Iterator, tolerance: float = 2e-6) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.rerank.aspect_cases import LEVELS, is_greedy
+from tests.rerank.aspect_cases import LEVELS, Page, is_greedy
 from tfrec_div.rerank import LongTailXQuAD
 
 
@@ -73,7 +73,7 @@ def loop(scores, groups, profile, level, variant, before):
 
 @pytest.mark.parametrize("variant", ["binary", "smooth", "smooth_product"])
 def test_picks_of_the_formula(variant):
-    layer = LongTailXQuAD(k=8, score_normalization="none", variant=variant)
+    page = Page(LongTailXQuAD(k=8, score_normalization="none", variant=variant))
     for seed in range(150):
         rng = np.random.default_rng(seed)
         candidates = int(rng.integers(1, 20))
@@ -81,14 +81,11 @@ def test_picks_of_the_formula(variant):
         groups = rng.integers(-1, 2, candidates)
         before = rng.integers(-1, 2, seed % 4)
         level = LEVELS[seed % len(LEVELS)]
-        lists = {"scores": scores[None], "groups": groups[None], "user_profile": profile[None]}
-        lists |= {"diversity": np.float32([level])}
+        lists = {"scores": scores, "groups": groups, "user_profile": profile, "diversity": np.float64(level)}
         if len(before):
-            lists["context_groups"] = before[None]
-        got = [pick for pick in layer(lists).numpy()[0].tolist() if pick >= 0]
-        assert len(got) == min(8, candidates)
+            lists["context_groups"] = before
         numbers = (scores.astype(float), groups, profile.astype(float), level, variant, before)
-        assert is_greedy(got, loop(*numbers)), seed
+        assert is_greedy(page(lists), loop(*numbers)), seed
 
 
 def test_each_mistake_has_its_message():

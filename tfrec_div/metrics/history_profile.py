@@ -45,12 +45,13 @@ def history_profile(
             + ("" if aspects.ndim != 2 else f" with {aspects.min()}")
         )
     if splits.ndim != 1 or len(splits) == 0 or splits[0] != 0 or splits[-1] != len(values):
-        raise ValueError(
-            f"history_row_splits must lead from 0 to {len(values)}; received {splits.tolist()[:3]}…"
-        )
+        raise ValueError(f"history_row_splits must lead from 0 to {len(values)}; received {splits.tolist()}")
+    wrong = values[(values < 0) | (values >= len(aspects))]
+    if len(wrong):
+        raise ValueError(f"history_values must be rows below {len(aspects)}; received {wrong[0]}")
     lengths = np.diff(splits)
     if (lengths < 0).any():
-        raise ValueError("history_row_splits must not decrease")
+        raise ValueError(f"history_row_splits must not decrease; received {splits.tolist()}")
     weights = _weights(splits, lengths, half_life, timestamps)
     total = aspects.sum(axis=1, keepdims=True)
     shares = np.divide(aspects, total, out=np.zeros_like(aspects), where=total > 0.0)

@@ -91,11 +91,8 @@ class Calibrated(AspectReranker):
             # `listed`: the same sum over the items listed so far; `weight`: of their weights.
             next_weight = self._weight(places + 1.0)
             sums, step = smooth.beside(listed), smooth.beside(next_weight)
-            logs = smooth.reduce(
-                lambda block: tf.reduce_sum(
-                    target * tf.math.log(tf.maximum(sums + step * block, _TINY)), axis=-1
-                )
-            )
+            # A product and not a sum of products: XLA's logarithms are vector instructions then.
+            logs = smooth.map(lambda block: tf.math.log(tf.maximum(sums + step * block, _TINY))).dot(profile)
             weights = weight + next_weight * known
             logs = tf.where(weights > 0.0, logs - total * tf.math.log(tf.maximum(weights, _TINY)), nothing)
             return offset + pool.diversity * logs
