@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tfrec_div._keras import tf
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.pool import Pool
@@ -27,13 +29,13 @@ class AspectReranker(Reranker):
         """The features of the candidates that must be among the inputs."""
         return ("aspects",)
 
-    def checked(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-        """The inputs as tensors; raises a ValueError that names what does not fit, a negative aspect too."""
-        tensors = super().checked(inputs)
+    def checked(self, inputs: dict[str, Any], name: str) -> dict[str, tf.Tensor]:
+        """The inputs as tensors; raises a ValueError that says under `name` what does not fit."""
+        tensors = super().checked(inputs, name)
         if tf.executing_eagerly():
             for key in ("aspects", "context_aspects", *self.profiles):
-                if key in tensors:
-                    _refuse_negative(type(self).__name__, key, tensors[key], tensors)
+                if key in tensors and tensors[key].shape.num_elements():
+                    _refuse_negative(name, key, tensors)
         return tensors
 
 
@@ -95,13 +97,13 @@ def user_shares(pool: Pool, unknown_is_uniform: bool) -> tf.Tensor:
     return tf.math.divide_no_nan(profile, total)
 
 
-def _refuse_negative(name: str, key: str, tensor: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
-    bad = tensor < 0.0
-    if key == "aspects" and "candidate_mask" in inputs:
-        bad &= inputs["candidate_mask"][:, :, tf.newaxis]
-    where = tf.where(bad).numpy()
-    if len(where):
-        place = tuple(int(i) for i in where[0])
-        raise ValueError(
-            f"{name}: inputs[{key!r}] must be at least 0; received {tensor.numpy()[place]} at {place}"
-        )
+def _refuse_negative(name: str, key: str, tensors: dict[str, tf.Tensor]) -> None:
+    values = tensors[key].numpy()
+    if values.min() >= 0.0:
+        return
+    bad = values < 0.0
+    if key == "aspects" and "candidate_mask" in tensors:
+        bad &= tensors["candidate_mask"].numpy()[:, :, np.newaxis]
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name}: inputs[{key!r}] must be at least 0; received {values[where]} at {where}")

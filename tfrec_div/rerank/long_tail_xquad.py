@@ -74,13 +74,13 @@ class LongTailXQuAD(Reranker):
         """The arguments of the constructor."""
         return {**super().get_config(), "variant": self.variant}
 
-    def checked(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-        """The inputs as tensors; raises a ValueError that names what does not fit."""
-        tensors = super().checked(inputs)
+    def checked(self, inputs: dict[str, Any], name: str) -> dict[str, tf.Tensor]:
+        """The inputs as tensors; raises a ValueError that says under `name` what does not fit."""
+        tensors = super().checked(inputs, name)
         profile = tensors["user_profile"]
         if profile.shape[1] not in (2, None):
             raise ValueError(
-                "LongTailXQuAD: inputs['user_profile'] must have the shape [batch, 2], popular and long tail; "
+                f"{name}: inputs['user_profile'] must have the shape [batch, 2], popular and long tail; "
                 f"received {list(profile.shape)}"
             )
         return tensors
