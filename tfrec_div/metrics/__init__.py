@@ -7,6 +7,7 @@ from tfrec_div.metrics.calibration import calibration_js, calibration_kl, recenc
 from tfrec_div.metrics.counts import SystemCounts
 from tfrec_div.metrics.diversity import category_entropy, intra_list_distance
 from tfrec_div.metrics.eild import expected_intra_list_distance
+from tfrec_div.metrics.history_profile import history_profile
 from tfrec_div.metrics.ils import intra_list_similarity
 from tfrec_div.metrics.intent_aware import (
     alpha_ndcg,
@@ -81,6 +82,7 @@ __all__ = [
     "exposure_gini",
     "f1",
     "gini",
+    "history_profile",
     "hit_rate",
     "hits",
     "intra_list_distance",

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.calibrated import Calibrated
 from tfrec_div.rerank.cover import COVER
 from tfrec_div.rerank.dpp import DPP
+from tfrec_div.rerank.dum import DUM
+from tfrec_div.rerank.fair import FAIR
+from tfrec_div.rerank.long_tail_xquad import LongTailXQuAD
 from tfrec_div.rerank.mmr import MMR
 from tfrec_div.rerank.msd import MSD
+from tfrec_div.rerank.pm2 import PM2
 from tfrec_div.rerank.ssd import SSD
+from tfrec_div.rerank.xquad import XQuAD
 
-METHODS: dict[str, type[Reranker]] = {"mmr": MMR, "msd": MSD, "dpp": DPP, "ssd": SSD, "cover": COVER}
+METHODS: dict[str, type[Reranker]] = {
+    "mmr": MMR,
+    "msd": MSD,
+    "dpp": DPP,
+    "ssd": SSD,
+    "cover": COVER,
+    "xquad": XQuAD,
+    "long_tail_xquad": LongTailXQuAD,
+    "pm2": PM2,
+    "calibrated": Calibrated,
+    "dum": DUM,
+    "fair": FAIR,
+}
 
 
 def reranker_class(method: str) -> type[Reranker]:
