@@ -1,6 +1,7 @@
 """Re-ranking layers: from many scored candidates to a short list that is relevant and diverse."""
 
 from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.constraints import AtLeast, AtMost, Constraint, MinGap
 from tfrec_div.rerank.cover import COVER
 from tfrec_div.rerank.diversify import diversify
 from tfrec_div.rerank.dpp import DPP
@@ -24,12 +25,16 @@ __all__ = [
     "RBF",
     "SCORE_NORMALIZATIONS",
     "SSD",
+    "AtLeast",
+    "AtMost",
+    "Constraint",
     "Cosine",
     "Dot",
     "Equality",
     "Jaccard",
     "Kernel",
     "KernelReranker",
+    "MinGap",
     "Mixture",
     "Pool",
     "Reranker",
