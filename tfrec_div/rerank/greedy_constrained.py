@@ -45,7 +45,7 @@ def greedy_constrained(
     pins = None if pinned is None else Pins(pool, pinned)
     available = pool.valid if pins is None else pool.valid & (pins.on_page | ~pins.pinned)
     length = tf.minimum(tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True), pool.picks)
-    page = Page(pool, available, length, pins)
+    page = Page(pool, available, length, pins, tuple(constraints))
     rules = [constraint.start(page) for constraint in constraints]
     maker = _Maker(page, selection, rules, may_run_out)
     positions = maker.positions(eager=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.constraints.base import Constraint, Page, Rule, State
+from tfrec_div.rerank.constraints.base import Constraint, Page, Rule, State, context_columns
 from tfrec_div.rerank.constraints.values import Values, values_of
 from tfrec_div.rerank.pool import Pool
 
@@ -46,8 +46,7 @@ class AtMost(Constraint):
         """See `Constraint`. A value that only the context has breaks nothing."""
         values = values_of(pool, self.by, self.value)
         on_page = values.tally(positions)
-        context = (pool.index >= tf.shape(pool.scores)[1] - pool.context) & self.count_context
-        count = on_page + values.supply(context | tf.zeros_like(pool.valid))
+        count = on_page + values.supply(context_columns(pool) & self.count_context)
         return tf.reduce_all((on_page < 0.5) | (count < self.n + 0.5), axis=1)
 
     def get_config(self) -> dict[str, Any]:

@@ -20,18 +20,24 @@ class Page(NamedTuple):
         available: the candidates that may come on the page, bool `[batch, columns]`; not those pinned behind it.
         length: how many places will be filled, int32 `[batch, 1]`.
         pins: the pinned items; None: no pins were given.
+        constraints: all constraints of the page.
     """
 
     pool: Pool
     available: tf.Tensor
     length: tf.Tensor
     pins: Pins | None
+    constraints: tuple[Constraint, ...]
 
     def counted(self, context: bool) -> tf.Tensor:
         """The columns that count before the first pick, bool: pins, and items of the context if these count."""
-        pool = self.pool
-        counted = tf.zeros_like(pool.valid) if self.pins is None else self.pins.on_page
-        return counted | (pool.index >= tf.shape(pool.scores)[1] - pool.context) if context else counted
+        counted = context_columns(self.pool) & context
+        return counted if self.pins is None else counted | self.pins.on_page
+
+
+def context_columns(pool: Pool) -> tf.Tensor:
+    """The columns of a pool that are items of the context, bool `[batch, columns]`."""
+    return (pool.index >= tf.shape(pool.scores)[1] - pool.context) & tf.ones_like(pool.valid)
 
 
 class Rule:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.constraints.base import Constraint, Page, Rule, State
+from tfrec_div.rerank.constraints.at_most import AtMost
+from tfrec_div.rerank.constraints.base import Constraint, Page, Rule, State, context_columns
 from tfrec_div.rerank.constraints.values import Codes, values_of
 from tfrec_div.rerank.pool import Pool
 
@@ -83,6 +84,10 @@ class Distance(Rule):
             self._members, self._weights = page.available, self._values.weights(supply)
             self._length = tf.cast(page.length, tf.float32)
             free = tf.cast(page.available & ~self._values.has, tf.float32)
+            for other in page.constraints:
+                if isinstance(other, AtMost) and other.by == constraint.by and other.value is None:
+                    counted = self._values.supply(context_columns(page.pool) & other.count_context)
+                    supply = tf.minimum(supply, tf.maximum(other.n - counted, 0.0))
             self.state = (last, supply, tf.reduce_sum(free, axis=1, keepdims=True))
 
     def allowed(self, state: State, open_: tf.Tensor, place: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
@@ -101,6 +106,7 @@ class Distance(Rule):
         The next `t` places can be filled if and only if the items without a value and, of each value, as many
         as fit into `t` places (but not more than there are) are at least `t`; for every `t`. That number
         is concave in `t` in steps of `gap + 1`, so the shortest and the longest `t` of each remainder decide.
+        An `AtMost` of the same attribute limits how many there are.
         """
         if not isinstance(self._values, Codes):
             return None
