@@ -48,17 +48,21 @@ def greedy_constrained(
     page = Page(pool, available, length, pins, tuple(constraints))
     rules = [constraint.start(page) for constraint in constraints]
     maker = _Maker(page, selection, rules, may_run_out)
-    positions = maker.positions(eager=False)
     if not any(isinstance(constraint, AtLeast) for constraint in constraints):
-        return positions
-    broken = _broken(pool, constraints, positions)
+        return maker.positions()
 
-    def second() -> tf.Tensor:
-        other = maker.positions(eager=True)
-        better = _broken(pool, constraints, other) < broken
-        return tf.where(better[:, tf.newaxis], other, positions)
+    def attempt(number: tf.Tensor, least: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        positions = maker.positions(eager=number > 0)
+        broken = _broken(pool, constraints, positions)
+        better = (broken < least)[:, tf.newaxis]
+        return number + 1, tf.minimum(broken, least), tf.where(better, positions, kept)
 
-    return tf.cond(tf.reduce_any(broken > 0), second, lambda: positions)
+    batch = tf.shape(pool.scores)[0]
+    initial = (tf.constant(0), tf.fill([batch], 2**30), tf.zeros([batch, pool.picks], tf.int32))
+    # A loop and no condition: the second attempt is the same graph.
+    return tf.while_loop(
+        lambda number, least, _: (number < 1) | ((number < 2) & tf.reduce_any(least > 0)), attempt, initial
+    )[2]
 
 
 def _by_score(pool: Pool) -> Selection:
@@ -90,8 +94,8 @@ class _Maker:
         self._rules = rules
         self._may_run_out = may_run_out
 
-    def positions(self, eager: bool) -> tf.Tensor:
-        """Positions int32 `[batch, picks]`; with `eager`, needs come before anything else."""
+    def positions(self, eager: tf.Tensor | None = None) -> tf.Tensor:
+        """Positions int32 `[batch, picks]`; where `eager` is true, needs come before anything else."""
         pool, selection, rules = self._pool, self._selection, self._rules
         slots = tf.range(pool.picks)[tf.newaxis]
         pages = slots + tf.zeros_like(self._page.length)
@@ -124,7 +128,7 @@ class _Maker:
         left: tf.Tensor,
         gain: tf.Tensor,
         held: Sequence[State],
-        eager: bool,
+        eager: tf.Tensor | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The pick int32 `[batch]`, and 1 for one that is not pinned, float32 `[batch, 1]`."""
         pool, pins = self._pool, self._page.pins
@@ -134,8 +138,8 @@ class _Maker:
         for rule, state in pairs:
             mask = _unless_empty(mask, rule.allowed(state, mask, place, left))
         for rule, state in pairs:
-            if eager:
-                mask = _unless_empty(mask, rule.eager(state))
+            if eager is not None:
+                mask = _unless_empty(mask, _either(rule.eager(state), ~eager))
             mask = _unless_empty(mask, rule.prudent(state, place))
         by_score = tf.where(mask, pool.scores, float("-inf"))
         ranking = tf.where(mask & (pool.diversity > 0.0), gain, by_score)
@@ -172,6 +176,10 @@ def _unless_empty(mask: tf.Tensor, allowed: tf.Tensor | None) -> tf.Tensor:
         return mask
     both = mask & allowed
     return tf.where(tf.reduce_any(both, axis=1, keepdims=True), both, mask)
+
+
+def _either(mask: tf.Tensor | None, other: tf.Tensor) -> tf.Tensor | None:
+    return None if mask is None else mask | other
 
 
 def _unflatten(tensors: Sequence[tf.Tensor], sizes: Sequence[int]) -> list[State]:

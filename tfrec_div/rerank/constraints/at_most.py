@@ -40,7 +40,10 @@ class AtMost(Constraint):
     def start(self, page: Page) -> Cap:
         """See `Constraint`."""
         values = values_of(page.pool, self.by, self.value)
-        return Cap(self.n, values, values.supply(page.counted(self.count_context)))
+        counted = page.counted(self.count_context)
+        if counted is None:
+            return Cap(self.n, values, tf.zeros_like(values.of(page.length[:, 0] * 0)))
+        return Cap(self.n, values, values.supply(counted))
 
     def holds(self, pool: Pool, positions: tf.Tensor) -> tf.Tensor:
         """See `Constraint`. A value that only the context has breaks nothing."""

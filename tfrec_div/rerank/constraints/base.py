@@ -29,10 +29,16 @@ class Page(NamedTuple):
     pins: Pins | None
     constraints: tuple[Constraint, ...]
 
-    def counted(self, context: bool) -> tf.Tensor:
-        """The columns that count before the first pick, bool: pins, and items of the context if these count."""
-        counted = context_columns(self.pool) & context
-        return counted if self.pins is None else counted | self.pins.on_page
+    def counted(self, context: bool) -> tf.Tensor | None:
+        """The columns that count before the first pick, bool: pins, and items of the context if these count.
+
+        None: there are none of either.
+        """
+        context = context and not (isinstance(self.pool.context, int) and self.pool.context == 0)
+        if not context:
+            return None if self.pins is None else self.pins.on_page
+        columns = context_columns(self.pool)
+        return columns if self.pins is None else columns | self.pins.on_page
 
 
 def context_columns(pool: Pool) -> tf.Tensor:
@@ -122,7 +128,9 @@ class Constraint:
 
     def __repr__(self) -> str:
         first, *others = self.get_config().items()
-        named = "".join(f", {key}={value!r}" for key, value in others if value not in (None, True))
+        named = "".join(
+            f", {key}={value!r}" for key, value in others if value is not None and value is not True
+        )
         return f"{type(self).__name__}({first[1]!r}{named})"
 
     def __eq__(self, other: object) -> bool:

@@ -43,7 +43,7 @@ class Codes:
         counts = tf.reduce_sum(tf.cast(equal, tf.float32), axis=2)
         return tf.where(self.has, counts, 0.0)
 
-    def weights(self, supply: tf.Tensor) -> tf.Tensor | None:
+    def weights(self, supply: tf.Tensor) -> tf.Tensor:
         """What makes a sum over columns a sum over values; see `total`."""
         return tf.math.reciprocal_no_nan(supply)
 
@@ -94,7 +94,7 @@ class Columns:
         """See `Codes`."""
         return tf.reduce_sum(self.at(positions), axis=1)
 
-    def weights(self, supply: tf.Tensor) -> tf.Tensor | None:
+    def weights(self, supply: tf.Tensor) -> None:
         """None: a value has one place."""
         return None
 
