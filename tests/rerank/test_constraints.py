@@ -282,3 +282,9 @@ def test_without_constraints_the_graph_has_no_op_of_them():
     empty = tf.function(MMR(k=3, constraints=[])).get_concrete_function({**inputs}).graph.as_graph_def()
     assert len(bare.node) == len(empty.node)
     assert not any("While" in node.op for node in bare.node)
+
+
+def test_a_gap_by_rows_keeps_the_items_that_lack_the_commonest_category():
+    # All but 1 and 2 have the first category: these two must come between the others, not one after the other.
+    tags = [[1, 0], [0, 1], [0, 0], [1, 0], [1, 1]]
+    assert by_score([MinGap(1, by="tags")], 5, 5, tags=tags) == ([0, 1, 3, 2, 4], [])

@@ -7,7 +7,7 @@ from typing import Any
 from tfrec_div._keras import keras, tf
 from tfrec_div.rerank.constraints.at_most import AtMost
 from tfrec_div.rerank.constraints.base import Constraint, Page
-from tfrec_div.rerank.constraints.distance import Distance, FarSighted
+from tfrec_div.rerank.constraints.distance import Distance, FarSighted, FarSightedRows
 from tfrec_div.rerank.constraints.values import Columns, values_of
 from tfrec_div.rerank.pool import Pool
 
@@ -40,7 +40,7 @@ class MinGap(Constraint):
         """See `Constraint`."""
         values = values_of(page.pool, self.by)
         if isinstance(values, Columns):
-            return Distance(self.gap, values, page)
+            return FarSightedRows(self.gap, values, page)
         limits = [one for one in page.constraints if isinstance(one, AtMost) and one.by == self.by]
         return FarSighted(self.gap, values, page, [one for one in limits if one.value is None])
 
