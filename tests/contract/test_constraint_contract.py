@@ -295,6 +295,12 @@ def test_one_graph_for_any_number_of_lists_and_candidates_agrees_with_eager(meth
 )
 def test_compiled_by_xla_for_many_lists_it_picks_the_same(method):
     layer, _, tensors = everything(method)
+    context = random_inputs(layer, 16, 3, seed=1)
+    tensors |= {
+        f"context_{key}": tf.constant(value)
+        for key, value in context.items()
+        if key != "scores" and key not in layer.profiles
+    }
     np.testing.assert_array_equal(layer(tensors).numpy(), tf.function(layer)(tensors).numpy())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank import DPP, METHODS, MMR, AtLeast, AtMost, MinGap
+from tfrec_div.rerank import DPP, METHODS, MMR, AtLeast, AtMost, MinGap, diversify
 
 
 def by_score(constraints, k, candidates=6, **inputs):
@@ -288,3 +288,12 @@ def test_a_gap_by_rows_keeps_the_items_that_lack_the_commonest_category():
     # All but 1 and 2 have the first category: these two must come between the others, not one after the other.
     tags = [[1, 0], [0, 1], [0, 0], [1, 0], [1, 1]]
     assert by_score([MinGap(1, by="tags")], 5, 5, tags=tags) == ([0, 1, 3, 2, 4], [])
+
+
+def test_diversify_takes_constraints_and_keeps_what_it_traced(monkeypatch):
+    arguments = {"k": 2, "features": {"brand": [7, 7, 5]}}
+    page = diversify([3.0, 2.0, 1.0], np.ones((3, 1)), constraints=[AtMost(1, by="brand")], **arguments)
+    assert page.tolist() == [0, 2]
+    monkeypatch.setattr(MMR, "start", lambda *_: pytest.fail("traced again"))
+    page = diversify([1.0, 2.0, 3.0], np.ones((3, 1)), constraints=[AtMost(1, by="brand")], **arguments)
+    assert page.tolist() == [2, 1]

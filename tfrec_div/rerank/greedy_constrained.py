@@ -109,11 +109,14 @@ class _Maker:
             pick, new = self._pick(place, open_, free, ranking, held, eager)
             found = tf.reduce_any(open_, axis=1)
             pages = tf.where(slots == place, tf.where(found, pick, -1)[:, tf.newaxis], pages)
-            held = [rule.update(h, pick, place, new) for rule, h in zip(rules, held, strict=True)]
+            held = [rule.update(one, pick, place, new) for rule, one in zip(rules, held, strict=True)]
             gain, state = self._advance(place, pick, gain, state)
             open_ &= pool.index != pick[:, tf.newaxis]
             free -= tf.cast(new, tf.int32)
-            return (place + 1, pages, open_, free, gain, *(x for h in held for x in h), *state)
+            after = (pages, open_, free, gain, *(tensor for one in held for tensor in one), *state)
+            for tensor, before in zip(after, initial[1:], strict=True):
+                tensor.set_shape(before.shape)  # some ops forget that there is one list
+            return place + 1, *after
 
         free = self._page.length if self._page.pins is None else self._page.pins.free
         held = (tensor for rule in rules for tensor in rule.state)
