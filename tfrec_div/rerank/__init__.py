@@ -3,6 +3,7 @@
 from tfrec_div.rerank.aspect_reranker import AspectReranker
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.calibrated import Calibrated
+from tfrec_div.rerank.constraints import AtLeast, AtMost, Constraint, MinGap
 from tfrec_div.rerank.cover import COVER
 from tfrec_div.rerank.diversify import diversify
 from tfrec_div.rerank.dpp import DPP
@@ -35,7 +36,10 @@ __all__ = [
     "SCORE_NORMALIZATIONS",
     "SSD",
     "AspectReranker",
+    "AtLeast",
+    "AtMost",
     "Calibrated",
+    "Constraint",
     "Cosine",
     "Dot",
     "Equality",
@@ -43,6 +47,7 @@ __all__ = [
     "Kernel",
     "KernelReranker",
     "LongTailXQuAD",
+    "MinGap",
     "Mixture",
     "Pool",
     "Reranker",

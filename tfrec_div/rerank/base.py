@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.rerank.by_query import by_query
 from tfrec_div.rerank.compiled import Compiled, Traced, worth_compiling
+from tfrec_div.rerank.constraints import Constraint, make_constraints
 from tfrec_div.rerank.greedy import Selection, complete, greedy
+from tfrec_div.rerank.greedy_constrained import greedy_constrained
 from tfrec_div.rerank.inputs import check_inputs, check_values
 from tfrec_div.rerank.pool import Pool, make_pool
 from tfrec_div.rerank.scores import SCORE_NORMALIZATIONS
@@ -25,7 +28,10 @@ class Reranker(keras.layers.Layer):
     - `k`, a scalar that replaces the layer's own (under `jit_compile=True` it must be a constant);
     - a context, items shown recently or on the page before, the latest last: `context_vectors [batch, items,
       dim]` and so on for every feature the candidates have. They count as already selected. Rows of zeros
-      (codes of −1) are padding.
+      (codes of −1) are padding;
+    - `pinned [batch, places]`: place p of the page holds the candidate at this position; −1: a free place. A
+      pinned item comes on no other place and counts for the constraints, but gives way to none. Where the other
+      candidates run out, the pinned ones move up.
 
     Returns positions int32 `[batch, k]` into the candidates, padded with −1 when fewer than `k` are valid.
     At least one candidate column is needed. `diversity` 0 is the order of the scores exactly, ties by the
@@ -45,6 +51,8 @@ class Reranker(keras.layers.Layer):
         score_normalization: `"minmax"` (default), `"zscore"`, `"rank"` or `"none"`; see `normalize_scores`.
             With `"none"` the level depends on the scale of the scores, in the methods that add them to
             similarities.
+        constraints: conditions on the page, the most important first: `AtMost`, `AtLeast`, `MinGap`. A page is
+            never left short for them; `relaxed` tells which had to give way.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
@@ -55,7 +63,13 @@ class Reranker(keras.layers.Layer):
     may_run_out: ClassVar[bool] = False  # whether `update` may close candidates that are not picked
 
     def __init__(
-        self, k: int = 10, diversity: float = 0.3, score_normalization: str = "minmax", **kwargs: Any
+        self,
+        k: int = 10,
+        diversity: float = 0.3,
+        score_normalization: str = "minmax",
+        *,
+        constraints: Sequence[Constraint] = (),
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", "float32")  # half-precision scores would tie
         super().__init__(**kwargs)
@@ -72,6 +86,7 @@ class Reranker(keras.layers.Layer):
         self.k = int(k)
         self.diversity = float(diversity)
         self.score_normalization = score_normalization
+        self._constraints = make_constraints(name, constraints)
         self.compiled = Compiled(self)
         self.traced = Traced(self)
 
@@ -79,6 +94,16 @@ class Reranker(keras.layers.Layer):
     def features(self) -> tuple[str, ...]:
         """The features of the candidates that must be among the inputs."""
         return ()
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The conditions on the page, the most important first."""
+        return self._constraints
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """All features of the candidates that the inputs must have: the method's and the constraints'."""
+        return tuple(dict.fromkeys((*self.features, *(one.by for one in self.constraints))))
 
     def start(self, pool: Pool) -> Selection:
         """The method at work on a pool; see `Selection`."""
@@ -100,8 +125,8 @@ class Reranker(keras.layers.Layer):
 
     def checked(self, inputs: dict[str, Any], name: str) -> dict[str, tf.Tensor]:
         """The inputs as tensors; raises a ValueError that says under `name` what does not fit."""
-        required = ("scores", *self.features, *self.profiles)
-        return check_inputs(name, inputs, required, ("candidate_mask", "diversity", "k"))
+        required = ("scores", *self.required, *self.profiles)
+        return check_inputs(name, inputs, required, ("candidate_mask", "diversity", "k", "pinned"))
 
     def in_graph(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Positions of checked inputs, by the ops that suit the place: all lists in step, or one by one."""
@@ -124,7 +149,14 @@ class Reranker(keras.layers.Layer):
         """Positions `[batch, picks]` of checked inputs, all lists in step."""
         pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks)
         batch = tf.shape(pool.scores)[0]
-        if "diversity" not in inputs and self.diversity == 0.0:
+        by_score = "diversity" not in inputs and self.diversity == 0.0
+        if self.constraints or "pinned" in inputs:
+            selection = None if by_score else self.start(pool)
+            positions = greedy_constrained(
+                pool, selection, self.constraints, inputs.get("pinned"), self.may_run_out
+            )
+            return tf.ensure_shape(positions, [None, picks if isinstance(picks, int) else None])
+        if by_score:
             chosen, trusted = tf.zeros([batch, picks], tf.int32), tf.zeros([batch, 1], tf.int32)
         else:
             chosen, trusted = greedy(pool, self.start(pool), self.may_run_out)
@@ -132,13 +164,41 @@ class Reranker(keras.layers.Layer):
         positions = complete(pool, chosen, trusted)
         return tf.ensure_shape(positions, [None, picks if isinstance(picks, int) else None])
 
+    def relaxed(self, inputs: dict[str, Any], positions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Which constraints a page breaks, be it the layer's or any other.
+
+        Args:
+            inputs: what the layer is called with.
+            positions: the page, int32 `[batch, places]`, −1 where it is empty.
+
+        Returns:
+            For each constraint, by its text, whether the page breaks it: bool `[batch]`.
+
+        Example:
+            >>> from tfrec_div.rerank import MMR, AtMost
+            >>> layer = MMR(k=2, constraints=[AtMost(1, by="brand")])
+            >>> inputs = {"scores": [[2.0, 1.0]], "vectors": [[[1.0], [1.0]]], "brand": [[7, 7]]}
+            >>> {name: bool(broken[0]) for name, broken in layer.relaxed(inputs, layer(inputs)).items()}
+            {"AtMost(1, by='brand')": True}
+        """
+        inputs = self.checked(inputs, type(self).__name__)
+        positions = tf.cast(tf.convert_to_tensor(positions), tf.int32)
+        picks = tf.shape(positions)[1]
+        pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks)
+        return {repr(one): ~one.holds(pool, positions) for one in self.constraints}
+
     def compute_output_shape(self, input_shape: dict[str, Any]) -> tf.TensorShape:
         """`[batch, k]`."""
         return tf.TensorShape([tf.TensorShape(input_shape["scores"])[0], self.k])
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        own = {"k": self.k, "diversity": self.diversity, "score_normalization": self.score_normalization}
+        own = {
+            "k": self.k,
+            "diversity": self.diversity,
+            "score_normalization": self.score_normalization,
+            "constraints": [keras.saving.serialize_keras_object(one) for one in self.constraints],
+        }
         return {**super().get_config(), **own}
 
     def _picks(self, inputs: dict[str, tf.Tensor]) -> int | tf.Tensor:

@@ -128,16 +128,17 @@ def _fill_candidates(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         missing = -1 if value.dtype.is_integer else 0  # false in the mask: what the others hold is not read
         if key.startswith(CONTEXT):
             length = value.shape[1]
-            filled[key] = _fill_columns(value, (1 << max(length - 1, 0).bit_length()) - length, missing)
+            more_items = (1 << max(length - 1, 0).bit_length()) - length
+            filled[key] = _fill_columns(value, more_items, missing, in_front=True)  # the latest stay the last
         elif key not in ("diversity", "pinned", "user_profile"):
             filled[key] = _fill_columns(value, more, missing)
     return filled
 
 
-def _fill_columns(value: tf.Tensor, more: int, missing: int) -> tf.Tensor:
+def _fill_columns(value: tf.Tensor, more: int, missing: int, in_front: bool = False) -> tf.Tensor:
     if more <= 0:
         return value
-    ends = [[0, 0], [0, more]] + [[0, 0]] * (value.shape.rank - 2)
+    ends = [[0, 0], [more, 0] if in_front else [0, more]] + [[0, 0]] * (value.shape.rank - 2)
     return tf.pad(value, ends, constant_values=tf.cast(missing, value.dtype))
 
 

@@ -106,9 +106,10 @@ def _array(key: str, value: Any) -> np.ndarray:
 
 
 def _layer(method: str, k: int, score_normalization: str, options: dict[str, Any]) -> Reranker:
+    options = {key: tuple(one) if isinstance(one, list) else one for key, one in options.items()}
     try:
         return _kept_layer(method, k, score_normalization, tuple(sorted(options.items())))
-    except TypeError:  # an option without a hash, such as a list of constraints
+    except TypeError:  # an option without a hash
         return reranker_class(method)(k=k, score_normalization=score_normalization, **options)
 
 
