@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 from tfrec_div._keras import keras, tf
 from tfrec_div.rerank.by_query import by_query
 from tfrec_div.rerank.compiled import Compiled, Traced, worth_compiling
-from tfrec_div.rerank.greedy import Selection, complete, greedy
+from tfrec_div.rerank.greedy import Selection, complete, greedy, in_score_order
 from tfrec_div.rerank.inputs import check_inputs, check_values
 from tfrec_div.rerank.pool import Pool, make_pool
 from tfrec_div.rerank.scores import SCORE_NORMALIZATIONS
 from tfrec_div.rerank.xla import in_xla
+
+ORDERS = ("picks", "score")
 
 
 class Reranker(keras.layers.Layer):
@@ -45,6 +47,10 @@ class Reranker(keras.layers.Layer):
         score_normalization: `"minmax"` (default), `"zscore"`, `"rank"` or `"none"`; see `normalize_scores`.
             With `"none"` the level depends on the scale of the scores, in the methods that add them to
             similarities.
+        order: how the page is shown. `"picks"` (default): as the method picked. `"score"`: the same items, the
+            best score first. How diverse a set is does not depend on its order, so this takes back relevance
+            that the order of the picks gives away; but the first half of such a page is no longer diverse by
+            itself, a shorter `k` is not a prefix, and what a constraint says about places no longer holds.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
@@ -55,7 +61,13 @@ class Reranker(keras.layers.Layer):
     may_run_out: ClassVar[bool] = False  # whether `update` may close candidates that are not picked
 
     def __init__(
-        self, k: int = 10, diversity: float = 0.3, score_normalization: str = "minmax", **kwargs: Any
+        self,
+        k: int = 10,
+        diversity: float = 0.3,
+        score_normalization: str = "minmax",
+        *,
+        order: str = "picks",
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", "float32")  # half-precision scores would tie
         super().__init__(**kwargs)
@@ -69,9 +81,12 @@ class Reranker(keras.layers.Layer):
                 f"{name}: score_normalization must be one of {', '.join(SCORE_NORMALIZATIONS)}; "
                 f"received {score_normalization!r}"
             )
+        if order not in ORDERS:
+            raise ValueError(f"{name}: order must be one of {', '.join(ORDERS)}; received {order!r}")
         self.k = int(k)
         self.diversity = float(diversity)
         self.score_normalization = score_normalization
+        self.order = order
         self.compiled = Compiled(self)
         self.traced = Traced(self)
 
@@ -130,6 +145,8 @@ class Reranker(keras.layers.Layer):
             chosen, trusted = greedy(pool, self.start(pool), self.may_run_out)
             trusted = tf.where(pool.diversity > 0.0, trusted, 0)
         positions = complete(pool, chosen, trusted)
+        if self.order == "score":
+            positions = in_score_order(pool, positions)
         return tf.ensure_shape(positions, [None, picks if isinstance(picks, int) else None])
 
     def compute_output_shape(self, input_shape: dict[str, Any]) -> tf.TensorShape:
@@ -138,7 +155,12 @@ class Reranker(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        own = {"k": self.k, "diversity": self.diversity, "score_normalization": self.score_normalization}
+        own = {
+            "k": self.k,
+            "diversity": self.diversity,
+            "score_normalization": self.score_normalization,
+            "order": self.order,
+        }
         return {**super().get_config(), **own}
 
     def _picks(self, inputs: dict[str, tf.Tensor]) -> int | tf.Tensor:

@@ -150,3 +150,14 @@ def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:
     short = tf.reduce_any(trusted < tf.minimum(pool.picks, available))
     filled = tf.cond(short, by_score, lambda: picks)
     return tf.where(slots < available, filled, -1)
+
+
+def in_score_order(pool: Pool, positions: tf.Tensor) -> tf.Tensor:
+    """The positions `[batch, picks]` of each page, best score first, ties by the lowest; −1 stays at the end."""
+    # top_k keeps the order of equals, so the lowest positions have to come first. Padding comes as the highest.
+    size = tf.shape(positions)[1] if positions.shape[1] is None else positions.shape[1]
+    ascending = -tf.math.top_k(-tf.where(positions >= 0, positions, tf.int32.max), size).values
+    filled = ascending < tf.int32.max
+    scores = tf.gather(pool.scores, tf.where(filled, ascending, 0), batch_dims=1)
+    order = tf.math.top_k(tf.where(filled, scores, float("-inf")), size).indices
+    return tf.gather(tf.where(filled, ascending, -1), order, batch_dims=1)
