@@ -29,6 +29,7 @@ class Selection(NamedTuple):
             included), and returns the new gains and state.
         state: tensors that the method carries along, of shapes that do not change.
         memory: how many of the last selected items count; None: all.
+        finish: what is done to the picks int32 `[batch, picks]` of a page without constraints; None: nothing.
     """
 
     first: tf.Tensor
@@ -36,6 +37,7 @@ class Selection(NamedTuple):
     update: Update
     state: State = ()
     memory: int | None = None
+    finish: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
@@ -93,6 +95,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         Picks int32 `[batch, picks]`, and how many of them are to be trusted `[batch, 1]`.
     """
     selection = absorb_context(pool, selection)
+    finish = selection.finish or (lambda picks: picks)
     pick = best(pool, selection.first)
     found = _has_gain(selection.first, pick, may_run_out)
 
@@ -110,7 +113,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
             pick, more, gain, state = advance(step, pick, gain, state)
             picks.append(pick)
             found += more
-        return tf.stack(picks, 1), tf.minimum(found[:, tf.newaxis], available)
+        return finish(tf.stack(picks, 1)), tf.minimum(found[:, tf.newaxis], available)
 
     slots = tf.range(pool.picks)[tf.newaxis]
 
@@ -123,7 +126,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
     last = tf.minimum(pool.picks, tf.shape(pool.scores)[1]) - 1
     initial = (tf.constant(0), pick, pick[:, tf.newaxis] + tf.zeros_like(slots), found, selection.gain)
     loop = tf.while_loop(lambda step, *_: step < last, body, (*initial, *selection.state))
-    return loop[2], tf.minimum(loop[3][:, tf.newaxis], available)
+    return finish(loop[2]), tf.minimum(loop[3][:, tf.newaxis], available)
 
 
 def _has_gain(gain: tf.Tensor, pick: tf.Tensor, may_run_out: bool) -> tf.Tensor | int:
