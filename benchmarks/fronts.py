@@ -49,7 +49,7 @@ def second_at(points: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
     Example:
         >>> second_at(np.array([[0.7, 0.2], [0.9, 0.1]]), np.array([0.6, 0.8, 0.95])).round(3)
-        array([ 0.2 ,  0.15,  -inf])
+        array([0.2 , 0.15, -inf])
     """
     kept = points[front(points)]
     return np.interp(levels, kept[:, 0], kept[:, 1], right=-np.inf)
