@@ -10,7 +10,8 @@ def front(points: np.ndarray, most: int | None = None) -> np.ndarray:
 
     Args:
         points: one row a point.
-        most: keep at most this many, as evenly spaced in the first measure as they lie, with both ends.
+        most: keep at most this many, both ends included: for so many evenly spaced levels of the first measure, the
+            point best in the second of those that reach the level.
 
     Example:
         >>> front(np.array([[0.7, 0.20], [0.8, 0.15], [0.75, 0.14], [0.9, 0.10]]))
@@ -22,8 +23,8 @@ def front(points: np.ndarray, most: int | None = None) -> np.ndarray:
     if most is None or len(kept) <= most:
         return kept
     first = points[kept, 0]
-    nearest = [np.abs(first - target).argmin() for target in np.linspace(first[0], first[-1], most)]
-    return kept[np.unique(nearest)]
+    reaching = np.searchsorted(first, np.linspace(first[0], first[-1], most) - 1e-12)
+    return kept[np.unique(reaching)]
 
 
 def hypervolume(points: np.ndarray, reference: tuple[float, float]) -> np.ndarray:

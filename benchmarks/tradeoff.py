@@ -140,6 +140,9 @@ def compare(ours: Side, theirs: Side, reference: tuple[float, float], times: int
         for side in (mine, other)
     ]
     lows, highs = interval(each[0] - each[1])
+    means = interval((each[0] - each[1]).mean(1))
+    gain = (values[0] - values[1]).mean()
+    print(f"  NDCG, mean over the levels: difference {gain:+.4f}, 95 % [{means[0]:+.4f}, {means[1]:+.4f}]")
     print("   ILD    NDCG ours  pyversity  difference, 95 %")
     for row in zip(levels, *values, lows, highs, strict=True):
         print("  {:.3f}    {:.4f}     {:.4f}    [{:+.4f}, {:+.4f}]".format(*row))

@@ -27,6 +27,9 @@ def test_front_leaves_out_what_is_beaten_or_equalled(fronts):
 def test_thinned_front_keeps_both_ends_and_is_evenly_spaced(fronts):
     line = np.stack([np.linspace(0.0, 1.0, 101), np.linspace(1.0, 0.0, 101)], 1)
     assert fronts.front(line, 5).tolist() == [0, 25, 50, 75, 100]
+    # Of [0, 0.5, 1] the level 0.5 is reached by the point at 0.6 first.
+    some = np.array([[0.0, 1.0], [0.45, 0.9], [0.6, 0.8], [0.7, 0.7], [1.0, 0.0]])
+    assert fronts.front(some, 3).tolist() == [0, 2, 4]
 
 
 def test_hypervolume_is_the_area_of_the_stairs(fronts):
