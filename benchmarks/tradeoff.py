@@ -21,12 +21,11 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from fronts import front, hypervolume, resamples, second_at
 from tqdm.auto import tqdm
 from tradeoff_settings import (
-    OUR_DIALS,
     OURS,
-    THEIR_DIALS,
     THEIRS,
     K,
     Lists,
@@ -63,9 +62,38 @@ def ease(data: Any, split: Any, ridge: float = 200.0) -> np.ndarray:
     return met @ weights
 
 
-def make_lists(protocol: ModuleType, data: Any, split: Any) -> Lists:
+def two_tower(data: Any, split: Any) -> np.ndarray:
+    """Scores `[users, items]` of the toolkit's own model, with its defaults."""
+    import tfrec_div as td
+    from tfrec_div._keras import keras
+
+    keras.utils.set_random_seed(0)
+    users, items = data.users.astype(str), data.items.astype(str)
+    train = split.train
+    interactions = pd.DataFrame(
+        {
+            "user_id": users[data.u[train]],
+            "item_id": items[data.i[train]],
+            "rating": data.r[train],
+            "timestamp": data.t[train],
+        }
+    )
+    categories = ["|".join(genres) for genres in data.genres]
+    dataset = td.from_frames(interactions, pd.DataFrame({"item_id": items, "categories": categories}))
+    model = td.TwoTower(dataset.schema)
+    model.compile()
+    model.fit(dataset.batches(1024), epochs=10, verbose=0)
+    query = model.query_of(dataset, dataset.schema.user_rows(users))
+    vectors = model.item_vectors().numpy()[dataset.schema.item_rows(items)]
+    return model.query_vectors(query).numpy() @ vectors.T
+
+
+BASES = {"ease": ease, "two_tower": two_tower}
+
+
+def make_lists(protocol: ModuleType, data: Any, split: Any, base: str) -> Lists:
     users = split.eval_users
-    scores = ease(data, split)
+    scores = BASES[base](data, split)
     rows = protocol.topk(scores, split, CANDIDATES)[users]
     liked = np.zeros((data.U, data.I), bool)
     liked[data.u[split.test], data.i[split.test]] = True
@@ -176,7 +204,7 @@ def vectors_of(protocol: ModuleType, data: Any, vec: Path) -> dict[str, np.ndarr
     return {name: protocol._unit(rows).astype(np.float32) for name, rows in spaces.items()}
 
 
-def draw(fronts: dict[str, dict[str, Side]], base: dict[str, np.ndarray], path: Path) -> None:
+def draw(fronts: dict[str, dict[str, Side]], plain: dict[str, np.ndarray], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -189,7 +217,7 @@ def draw(fronts: dict[str, dict[str, Side]], base: dict[str, np.ndarray], path: 
             color, marker = looks[name]
             points = side.points[front(side.points)]
             axis.plot(points[:, 0], points[:, 1], color=color, marker=marker, markersize=4, label=name)
-        axis.plot(*base[space], "k*", markersize=11, label="order of the scores")
+        axis.plot(*plain[space], "k*", markersize=11, label="order of the scores")
         axis.set_xlabel(f"{SPACES[space]}@10")
         axis.set_ylabel("NDCG@10")
         axis.grid(alpha=0.3)
@@ -203,6 +231,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=shared / "data/ml-100k-multimodal")
     parser.add_argument("--protocol", type=Path, default=shared / "eval/protocol.py")
     parser.add_argument("--vec", type=Path, default=shared / "eval/minilm_ml100k.npz")
+    parser.add_argument("--base", choices=BASES, default="ease", help="whose 100 best items are re-ranked")
     parser.add_argument("--points", type=int, default=16, help="most settings of a side, a space")
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--figure", type=Path, help="write both fronts to this PNG")
@@ -213,24 +242,24 @@ def main() -> int:
     splits = {
         name: protocol.make_split(data, "P1", 0, val=name == "validation") for name in ("validation", "test")
     }
-    lists = {name: make_lists(protocol, data, split) for name, split in splits.items()}
+    lists = {name: make_lists(protocol, data, split, arguments.base) for name, split in splits.items()}
     spaces = vectors_of(protocol, data, arguments.vec)
     plain = {name: np.tile(np.arange(K), (len(part.rows), 1)) for name, part in lists.items()}
-    print("EASE, in the order of its scores, test split:")
+    print(f"{arguments.base}, in the order of its scores, test split:")
     check_against(protocol, data, splits["test"], lists["test"], plain["test"], arguments.vec)
 
     tried = {
-        "ours": all_settings(OURS, OUR_DIALS),
+        "ours": all_settings(OURS),
         "ours, in the order of the picks": [],
-        "pyversity": all_settings(THEIRS, THEIR_DIALS),
+        "pyversity": all_settings(THEIRS, float(np.ptp(lists["validation"].scores, axis=1).mean())),
     }
     tried["ours, in the order of the picks"] = [
         setting for setting in tried["ours"] if ("order", "score") not in setting.options
     ]
-    holds, fronts, base = True, {}, {}
+    holds, fronts, plain_points = True, {}, {}
     for space, vectors in spaces.items():
         floor = measure(lists["validation"], vectors, plain["validation"]).mean(0)
-        base[space] = measure(lists["test"], vectors, plain["test"]).mean(0)
+        plain_points[space] = measure(lists["test"], vectors, plain["test"]).mean(0)
         points: dict[tuple[bool, Setting], np.ndarray] = {}
         for name in ("ours", "pyversity"):
             figures = run(
@@ -248,7 +277,7 @@ def main() -> int:
             print(f" {name} ({len(settings)} settings tried)")
             for setting, (ild, ndcg) in zip(best, sides[name].points, strict=True):
                 print(f"  NDCG@10 {ndcg:.4f} @ ILD@10 {ild:.3f}  {setting}")
-        reference = (float(base[space][0]), float(floor[1]) / 2.0)
+        reference = (float(plain_points[space][0]), float(floor[1]) / 2.0)
         for name in ("ours", "ours, in the order of the picks"):
             print(f" {name}, against pyversity")
             above = compare(sides[name], sides["pyversity"], reference, arguments.resamples)
@@ -260,7 +289,7 @@ def main() -> int:
     pages = our_pages(lists["test"], spaces["genre"][lists["test"].rows], middle)
     check_against(protocol, data, splits["test"], lists["test"], pages, arguments.vec)
     if arguments.figure:
-        draw(fronts, base, arguments.figure)
+        draw(fronts, plain_points, arguments.figure)
     print(
         f"{time.perf_counter() - began:.0f} s; the fronts are {'' if holds else 'NOT '}above those of pyversity"
     )

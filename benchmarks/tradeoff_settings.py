@@ -15,22 +15,28 @@ from tfrec_div.rerank import METHODS
 K = 10
 
 
-def dial(first: float, last: float, count: int) -> list[float]:
-    """Levels evenly spaced in the logarithm of diversity to relevance."""
-    return [round(float(level), 5) for level in 1.0 / (1.0 + np.exp(-np.linspace(first, last, count)))]
-
-
-# Where a method's dial does something: pyversity adds the scores as they are, all below 1 here, ours in [0, 1].
-# COVER sums over the candidates. A scale of 8 takes the DPP from the order of the scores to none.
-THEIR_DIALS = {
-    "mmr": dial(-6.5, 2.0, 18),
-    "msd": dial(-6.5, 2.0, 18),
-    "dpp": dial(-3.5, 3.5, 14),
-    "ssd": dial(-4.0, 4.0, 16),
-    "cover": dial(-9.0, -1.0, 6),
+# Each method's dial, from where to where it does something, in the logarithm of diversity to relevance, and how
+# many levels. A scale of 8 takes the DPP from the order of the scores to none; COVER sums over the candidates.
+DIALS = {
+    "mmr": (-5.0, 3.5, 18),
+    "msd": (-5.0, 3.5, 18),
+    "dpp": (-3.5, 3.5, 14),
+    "ssd": (-4.0, 4.0, 16),
+    "cover": (-8.0, 0.0, 6),
 }
-OUR_DIALS = {**THEIR_DIALS, "mmr": dial(-5.0, 3.5, 18), "msd": dial(-5.0, 3.5, 18)}
-OTHER_DIAL = dial(-4.0, 4.0, 12)
+OTHER_DIAL = (-4.0, 4.0, 8)
+# These add the scores to similarities. pyversity takes the scores as they are, ours lie in [0, 1].
+ON_THE_SCALE_OF_SCORES = ("mmr", "msd", "cover")
+
+
+def levels(method: str, spread: float = 1.0) -> list[float]:
+    """Levels to try for scores whose lists span this much."""
+    first, last, count = DIALS.get(method, OTHER_DIAL)
+    shift = float(np.log(spread)) if method in ON_THE_SCALE_OF_SCORES else 0.0
+    return [
+        round(float(level), 6) for level in 1.0 / (1.0 + np.exp(-np.linspace(first, last, count) - shift))
+    ]
+
 
 # Arguments to try. The gamma of SSD only shifts its dial.
 THEIRS: dict[str, list[dict[str, list]]] = {
@@ -91,8 +97,8 @@ def combinations(options: dict[str, list]) -> Iterator[tuple[tuple[str, Any], ..
         yield tuple(zip(options, values, strict=True))
 
 
-def all_settings(methods: dict[str, list[dict[str, list]]], dials: dict[str, list[float]]) -> list[Setting]:
-    """All levels of all arguments, and the order of the scores."""
+def all_settings(methods: dict[str, list[dict[str, list]]], spread: float = 1.0) -> list[Setting]:
+    """All levels of all arguments, for scores whose lists span this much, and the order of the scores."""
     return [
         Setting("mmr", (), 0.0),
         *(
@@ -100,7 +106,7 @@ def all_settings(methods: dict[str, list[dict[str, list]]], dials: dict[str, lis
             for method, grids in methods.items()
             for grid in grids
             for options in combinations(grid)
-            for level in dials.get(method, OTHER_DIAL)
+            for level in levels(method, spread)
         ),
     ]
 
