@@ -37,7 +37,7 @@ from tradeoff_settings import (
 
 CANDIDATES = 100
 DISCOUNTS = 1.0 / np.log2(np.arange(2, K + 2))
-SPACES = {"genre": "ILD of genres", "vec": "ILD of MiniLM vectors"}
+SPACES = {"genre": "ILD@10 of genres", "vec": "ILD@10 of MiniLM vectors"}
 
 
 def load_module(path: Path) -> ModuleType:
@@ -218,7 +218,7 @@ def draw(fronts: dict[str, dict[str, Side]], plain: dict[str, np.ndarray], path:
             points = side.points[front(side.points)]
             axis.plot(points[:, 0], points[:, 1], color=color, marker=marker, markersize=4, label=name)
         axis.plot(*plain[space], "k*", markersize=11, label="order of the scores")
-        axis.set_xlabel(f"{SPACES[space]}@10")
+        axis.set_xlabel(SPACES[space])
         axis.set_ylabel("NDCG@10")
         axis.grid(alpha=0.3)
     axes[0].legend()
