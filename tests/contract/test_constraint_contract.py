@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank import METHODS, AtLeast, AtMost, MinGap, Reranker
+from tfrec_div.rerank import METHODS, MMR, AtLeast, AtMost, MinGap, Reranker
 
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
 BATCH = 12  # from 16 on a layer compiles itself: one test does so
@@ -45,7 +45,7 @@ def random_inputs(
         if key == "aspects":
             inputs[key] = np.maximum(inputs[key], 0.0)
     for key in layer.profiles:
-        inputs[key] = rng.random((batch, dim))
+        inputs[key] = rng.random((batch, dim if "aspects" in layer.features else 2))
     wanted = {"scores", *layer.required, *layer.profiles}
     return {
         key: np.asarray(value, np.int32 if key in ("brand", "groups") else np.float32)
@@ -334,3 +334,17 @@ def test_saved_model_and_config_keep_the_constraints(method, tmp_path):
         {key: tf.constant(value) for key, value in inputs.items()}
     )
     np.testing.assert_array_equal(served.numpy(), again(inputs).numpy())
+
+
+def test_an_order_by_score_is_refused_where_places_count():
+    with pytest.raises(ValueError, match=r"MMR: order='score' moves items.*MinGap.*expected order='picks'"):
+        MMR(order="score", constraints=[MinGap(1, by="brand")])
+    inputs = {"scores": [[2.0, 1.0]], "vectors": [[[1.0], [1.0]]], "pinned": [[1]]}
+    with pytest.raises(ValueError, match=r"MMR: inputs\['pinned'\] name places"):
+        MMR(k=2, order="score")(inputs)
+
+
+def test_a_constrained_page_may_be_shown_by_score():
+    inputs = {"scores": [[0.1, 0.9, 0.8]], "vectors": np.eye(3)[np.newaxis], "brand": [[4, 5, 5]]}
+    layer = MMR(k=2, order="score", diversity=1.0, constraints=[AtMost(1, by="brand")])
+    assert layer(inputs).numpy().tolist() == [[1, 0]]

@@ -300,6 +300,29 @@ def test_scale_of_the_scores_does_not_matter_by_default(method):
         np.testing.assert_array_equal(pick(method, scaled, k=10, diversity=0.5), expected)
 
 
+@every_method
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_order_score_shows_the_same_items_best_score_first(method, level):
+    lists = random_lists(20, 12)
+    lists["scores"] = np.round(lists["scores"] * 2.0) / 2.0 + 0.0  # many ties, and no -0
+    mask = np.ones((20, 12), bool)
+    mask[3, 5:], mask[7] = False, False  # five candidates, and none
+    lists["candidate_mask"] = mask
+    layer = METHODS[method](k=7, diversity=level, order="score")
+    pages = layer(lists).numpy()  # of this many lists it is compiled
+    expected = [
+        sorted((p for p in page if p >= 0), key=lambda p, row=row: (-row[p], p)) + [-1] * (page < 0).sum()
+        for page, row in zip(pick(method, lists, k=7, diversity=level), lists["scores"], strict=True)
+    ]
+    assert pages.tolist() == expected
+    tensors = {key: tf.constant(value) for key, value in lists.items()}
+    assert tf.function(layer)(tensors).numpy().tolist() == expected
+    one = {key: value[3:4] for key, value in tensors.items()}
+    assert tf.function(layer)(one).numpy().tolist() == expected[3:4]
+    one_k = {**one, "k": tf.constant(14)}
+    assert tf.function(layer)(one_k)[0, 5:].numpy().tolist() == [-1] * 9
+
+
 @pytest.mark.parametrize(
     "method", ["dpp", "mmr", "msd", "ssd"]
 )  # COVER asks for likeness, not for unlikeness
@@ -311,9 +334,10 @@ def test_missing_vector_is_not_similar_to_everything(method):
 
 @every_method
 def test_config_rebuilds_the_layer(method):
-    layer = METHODS[method](k=4, diversity=0.25, score_normalization="rank", name="short_list")
+    layer = METHODS[method](k=4, diversity=0.25, score_normalization="rank", order="score", name="short_list")
     config = layer.get_config()
     assert (config["k"], config["diversity"], config["score_normalization"]) == (4, 0.25, "rank")
+    assert config["order"] == "score"
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert type(again) is METHODS[method]
     assert again.get_config() == config
@@ -377,6 +401,7 @@ def test_scores_are_compared_in_float32_under_mixed_precision(method):
         ({"diversity": 1.5}, r"diversity must lie in \[0, 1\]; received 1.5"),
         ({"diversity": float("nan")}, r"diversity must lie in \[0, 1\]; received nan"),
         ({"score_normalization": "softmax"}, "none, minmax, zscore, rank; received 'softmax'"),
+        ({"order": "random"}, "order must be one of picks, score; received 'random'"),
     ],
 )
 def test_constructor_names_what_is_wrong(method, arguments, message):

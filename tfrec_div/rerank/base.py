@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 from tfrec_div._keras import keras, tf
 from tfrec_div.rerank.by_query import by_query
 from tfrec_div.rerank.compiled import Compiled, Traced, worth_compiling
-from tfrec_div.rerank.constraints import Constraint, make_constraints
-from tfrec_div.rerank.greedy import Selection, complete, greedy
+from tfrec_div.rerank.constraints import Constraint, MinGap, make_constraints
+from tfrec_div.rerank.greedy import Selection, complete, greedy, in_score_order
 from tfrec_div.rerank.greedy_constrained import greedy_constrained
 from tfrec_div.rerank.inputs import check_inputs, check_values
 from tfrec_div.rerank.pool import Pool, make_pool
 from tfrec_div.rerank.scores import SCORE_NORMALIZATIONS
 from tfrec_div.rerank.xla import in_xla
+
+ORDERS = ("picks", "score")
 
 
 class Reranker(keras.layers.Layer):
@@ -53,6 +55,10 @@ class Reranker(keras.layers.Layer):
             similarities.
         constraints: conditions on the page, the most important first: `AtMost`, `AtLeast`, `MinGap`. A page is
             never left short for them; `relaxed` tells which had to give way.
+        order: how the page is shown. `"picks"` (default): as the method picked. `"score"`: the same items, the
+            best score first. How diverse a set is does not depend on its order, so this takes back relevance
+            that the order of the picks gives away; but the first half of such a page is no longer diverse by
+            itself, and a shorter `k` is not a prefix. Not with pinned items, nor with `MinGap`.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
@@ -69,6 +75,7 @@ class Reranker(keras.layers.Layer):
         score_normalization: str = "minmax",
         *,
         constraints: Sequence[Constraint] = (),
+        order: str = "picks",
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", "float32")  # half-precision scores would tie
@@ -83,10 +90,19 @@ class Reranker(keras.layers.Layer):
                 f"{name}: score_normalization must be one of {', '.join(SCORE_NORMALIZATIONS)}; "
                 f"received {score_normalization!r}"
             )
+        if order not in ORDERS:
+            raise ValueError(f"{name}: order must be one of {', '.join(ORDERS)}; received {order!r}")
         self.k = int(k)
         self.diversity = float(diversity)
         self.score_normalization = score_normalization
         self._constraints = make_constraints(name, constraints)
+        self.order = order
+        about_places = [one for one in self.constraints if isinstance(one, MinGap)]
+        if order == "score" and about_places:
+            raise ValueError(
+                f"{name}: order='score' moves items from their places, which {about_places[0]!r} is about; "
+                "expected order='picks'"
+            )
         self.compiled = Compiled(self)
         self.traced = Traced(self)
 
@@ -147,21 +163,26 @@ class Reranker(keras.layers.Layer):
 
     def page(self, inputs: dict[str, Any], picks: int | tf.Tensor) -> tf.Tensor:
         """Positions `[batch, picks]` of checked inputs, all lists in step."""
+        if self.order == "score" and "pinned" in inputs:
+            raise ValueError(
+                f"{type(self).__name__}: inputs['pinned'] name places, which order='score' does not keep; "
+                "expected order='picks'"
+            )
         pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks)
         batch = tf.shape(pool.scores)[0]
-        by_score = "diversity" not in inputs and self.diversity == 0.0
+        selection = None if "diversity" not in inputs and self.diversity == 0.0 else self.start(pool)
         if self.constraints or "pinned" in inputs:
-            selection = None if by_score else self.start(pool)
             positions = greedy_constrained(
                 pool, selection, self.constraints, inputs.get("pinned"), self.may_run_out
             )
-            return tf.ensure_shape(positions, [None, picks if isinstance(picks, int) else None])
-        if by_score:
-            chosen, trusted = tf.zeros([batch, picks], tf.int32), tf.zeros([batch, 1], tf.int32)
+        elif selection is None:
+            batch = tf.shape(pool.scores)[0]
+            positions = complete(pool, tf.zeros([batch, picks], tf.int32), tf.zeros([batch, 1], tf.int32))
         else:
-            chosen, trusted = greedy(pool, self.start(pool), self.may_run_out)
-            trusted = tf.where(pool.diversity > 0.0, trusted, 0)
-        positions = complete(pool, chosen, trusted)
+            chosen, trusted = greedy(pool, selection, self.may_run_out)
+            positions = complete(pool, chosen, tf.where(pool.diversity > 0.0, trusted, 0))
+        if self.order == "score":
+            positions = in_score_order(pool, positions)
         return tf.ensure_shape(positions, [None, picks if isinstance(picks, int) else None])
 
     def relaxed(self, inputs: dict[str, Any], positions: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -198,6 +219,7 @@ class Reranker(keras.layers.Layer):
             "diversity": self.diversity,
             "score_normalization": self.score_normalization,
             "constraints": [keras.saving.serialize_keras_object(one) for one in self.constraints],
+            "order": self.order,
         }
         return {**super().get_config(), **own}
 

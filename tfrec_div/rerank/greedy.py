@@ -31,6 +31,7 @@ class Selection(NamedTuple):
         memory: how many of the last selected items count; None: all.
         lazy: like `update`, for methods whose gains never rise: the largest of the new gains is exact, the others
             may be too high. Enough to take the largest, not to choose among the others.
+        finish: what is done to the picks int32 `[batch, picks]` of a page without constraints; None: nothing.
     """
 
     first: tf.Tensor
@@ -39,6 +40,7 @@ class Selection(NamedTuple):
     state: State = ()
     memory: int | None = None
     lazy: Update | None = None
+    finish: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
@@ -121,6 +123,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         picks = tf.stack(chosen, 1)
     else:
         picks, found = _loop(pool, selection, advance, pick, found)
+    picks = picks if selection.finish is None else selection.finish(picks)
     return picks, tf.minimum(found[0], available) if found else available
 
 
@@ -158,3 +161,14 @@ def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:
     short = tf.reduce_any(trusted < tf.minimum(pool.picks, available))
     filled = tf.cond(short, by_score, lambda: picks)
     return tf.where(slots < available, filled, -1)
+
+
+def in_score_order(pool: Pool, positions: tf.Tensor) -> tf.Tensor:
+    """The positions `[batch, picks]` of each page, best score first, ties by the lowest; −1 stays at the end."""
+    # top_k keeps the order of equals, so the lowest positions have to come first. Padding comes as the highest.
+    size = tf.shape(positions)[1] if positions.shape[1] is None else positions.shape[1]
+    ascending = -tf.math.top_k(-tf.where(positions >= 0, positions, tf.int32.max), size).values
+    filled = ascending < tf.int32.max
+    scores = tf.gather(pool.scores, tf.where(filled, ascending, 0), batch_dims=1)
+    order = tf.math.top_k(tf.where(filled, scores, float("-inf")), size).indices
+    return tf.gather(tf.where(filled, ascending, -1), order, batch_dims=1)

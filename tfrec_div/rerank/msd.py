@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.rerank.exchange import exchange
 from tfrec_div.rerank.greedy import Selection, State
 from tfrec_div.rerank.kernel_reranker import KernelReranker
+from tfrec_div.rerank.kernels import Kernel
 from tfrec_div.rerank.pool import Pool
 
 
@@ -19,8 +21,21 @@ class MSD(KernelReranker):
     With `score_normalization="none"` the picks are those of `pyversity.msd`. The sum grows with the page, so
     relevance weighs less from pick to pick; it is what the mean distance of the list asks for.
 
-    Inputs, output and arguments: see `KernelReranker`. At `diversity` 1 only the first pick depends on the
-    scores.
+    Picks one after the other reach at least half of the largest sum in theory, and miss most of it where diversity
+    counts much, since the best score stays. With `exchanges`, picked items are then exchanged for others, one at a
+    time, while that raises the sum over the page (Borodin, Lee and Ye, 2012). The best score may go, a shorter `k`
+    is no prefix, and the order of the picks means little: `order="score"` belongs with it.
+
+    Inputs, output and other arguments: see `KernelReranker`. At `diversity` 1 only the first pick depends on the
+    scores, and with exchanges none has to.
+
+    Args:
+        k: number of picks.
+        diversity: level used when the inputs have none, in [0, 1].
+        score_normalization: see `Reranker`.
+        kernel: see `KernelReranker`.
+        exchanges: how many exchanges at most, at least 0.
+        **kwargs: `order`, and those of `keras.layers.Layer`.
 
     Example:
         >>> from tfrec_div.rerank import MSD
@@ -28,6 +43,24 @@ class MSD(KernelReranker):
         >>> layer({"scores": [[0.9, 0.8, 0.7]], "vectors": [[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]}).numpy()
         array([[0, 2]], dtype=int32)
     """
+
+    def __init__(
+        self,
+        k: int = 10,
+        diversity: float = 0.3,
+        score_normalization: str = "minmax",
+        kernel: str | Kernel = "cosine",
+        exchanges: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(k, diversity, score_normalization, kernel, **kwargs)
+        if isinstance(exchanges, bool) or int(exchanges) != exchanges or exchanges < 0:
+            raise ValueError(f"MSD: exchanges must be a whole number of at least 0; received {exchanges!r}")
+        self.exchanges = int(exchanges)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {**super().get_config(), "exchanges": self.exchanges}
 
     def start(self, pool: Pool) -> Selection:
         """First pick by score; then one product with all rows a pick.
@@ -40,4 +73,8 @@ class MSD(KernelReranker):
         def update(gain: tf.Tensor, state: State, pick: tf.Tensor, step: Any) -> tuple[tf.Tensor, State]:
             return gain - similarity.to(pick), state
 
-        return Selection(pool.scores, tf.where(pool.valid, offset, float("-inf")), update)
+        def finish(picks: tf.Tensor) -> tf.Tensor:
+            return exchange(pool, offset, similarity, picks, self.exchanges)
+
+        gain = tf.where(pool.valid, offset, float("-inf"))
+        return Selection(pool.scores, gain, update, finish=finish if self.exchanges else None)
