@@ -1,5 +1,6 @@
 """Re-ranking layers: from many scored candidates to a short list that is relevant and diverse."""
 
+from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.aspect_reranker import AspectReranker
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.calibrated import Calibrated
@@ -35,6 +36,7 @@ __all__ = [
     "RBF",
     "SCORE_NORMALIZATIONS",
     "SSD",
+    "Adaptive",
     "AspectReranker",
     "AtLeast",
     "AtMost",
