@@ -121,10 +121,9 @@ class Recommender(tf.Module):
             name = type(reranker).__name__
             self.features.require(_read_by(reranker), name, self.item_counts)
             if "user_profile" in reranker.profiles:
-                over = getattr(reranker, "profile_over", "aspects")
+                over = getattr(reranker, "profile_over", _profile_over(reranker))
                 self.features.require([over], name, self.item_counts)
                 profile = UserProfile(self.features[over], self.profile_half_life)
-                profile.refresh(self.seen[0], self._histories.strength)
         self._reranker, self._profile, self.tuned = reranker, profile, None
 
     def with_reranker(self, reranker: Reranker | None, tuned: float | None = None) -> Recommender:
@@ -157,12 +156,9 @@ class Recommender(tf.Module):
         self._refresh()
 
     def _refresh(self) -> None:
-        items, starts = self.seen
-        if self._profile is not None:
-            self._profile.refresh(items, self._histories.strength)
         if self.adaptive is not None:
             table = self.features[self.adaptive.feature].numpy()
-            self._levels.assign(self.adaptive.levels(items, starts, table))
+            self._levels.assign(self.adaptive.levels(*self.seen, table))
 
     @property
     def state(self) -> dict[str, tf.Variable]:
@@ -186,7 +182,7 @@ class Recommender(tf.Module):
     def variables_in_use(self) -> list[tf.Variable]:
         """What an export holds besides the retriever's weights: histories, and what the re-ranker reads."""
         names = () if self.reranker is None else _read_by(self.reranker)
-        profile = [] if self._profile is None else [self._profile.table, *self._profile.variables_in_use]
+        profile = [] if self._profile is None else self._profile.variables_in_use
         levels = [] if self.adaptive is None else [self._levels]
         return [*self._histories.state.values(), *(self.features[name] for name in names), *profile, *levels]
 
@@ -308,7 +304,7 @@ class Recommender(tf.Module):
                 inputs["user_profile"] = nobody if given is None else given
             if context is not None:
                 shown = {
-                    f"context_{name}": self.features.of_context(name, context) for name in layer.features
+                    f"context_{name}": self.features.of_context(name, context) for name in _read_by(layer)
                 }
                 inputs.update(shown)
             positions = layer(inputs)
@@ -452,6 +448,32 @@ class Recommender(tf.Module):
             for part in (slice(start, start + BATCH) for start in bar)
         ]
 
+    def rerank_candidates(
+        self,
+        candidates: Sequence[tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]],
+        k: int | None = None,
+        diversity: float | None = None,
+    ) -> np.ndarray:
+        """Chooses pages from the same candidates once more, quickly; item rows int32 [users, k], padded with -1.
+
+        Args:
+            candidates: What `candidates` returned.
+            k: Length of the page, at most that which the candidates were retrieved for.
+            diversity: Level in [0, 1]; None is the stored level.
+        """
+        k = self._page_length(k)
+        level = tf.constant(np.nan if diversity is None else diversity, tf.float32)
+        pages = [
+            self._chosen(rows, scores, k, level, query, None, True)[0] for rows, scores, query in candidates
+        ]
+        return np.concatenate(pages) if pages else np.full((0, k), -1, np.int32)
+
+    def _chosen(self, rows, scores, k, level, query, context, many):
+        """Returns what `_choose` does, the quickest way: compiled once for many users, else in a graph."""
+        if many and worth_compiling({"scores": scores}):
+            return self._choose(rows, scores, k, level, query, context)
+        return self._choose_in_graph(rows, scores, k, level, query, context, self._settings)
+
     def _pages(
         self, user_rows, k, diversity, include_seen, sessions, exclude, include, context, progress
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -476,12 +498,7 @@ class Recommender(tf.Module):
             shown = None if context is None else tf.constant(context[part])
             arguments = map(tf.constant, (user_rows[part], sessions[part], exclude[part], include))
             found, score, query = self._candidates(*arguments, shown, k, include_seen, self._settings)
-            if count >= MANY_USERS and worth_compiling({"scores": score}):
-                page = self._choose(found, score, k, level[part], query, shown)
-            else:
-                page = self._choose_in_graph(
-                    found, score, k, tf.constant(level[part]), query, shown, self._settings
-                )
+            page = self._chosen(found, score, k, tf.constant(level[part]), query, shown, count >= MANY_USERS)
             rows[part], scores[part] = page[0].numpy(), page[1].numpy()
             for name, missed in page[2].items():
                 relaxed.setdefault(name, np.zeros(count, bool))[part] = missed.numpy()
@@ -525,6 +542,10 @@ class Recommender(tf.Module):
 def _read_by(reranker: Reranker) -> tuple[str, ...]:
     """Returns the item features that a re-ranker and its constraints read."""
     return getattr(reranker, "required", reranker.features)
+
+
+def _profile_over(reranker: Reranker) -> str:
+    return "aspects" if "aspects" in reranker.features else "groups"
 
 
 def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:

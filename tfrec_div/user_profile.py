@@ -11,7 +11,7 @@ class UserProfile(tf.Module):
     """Shares of a feature's values in users' histories, as in Steck (2018).
 
     An item's weight in the history is shared equally by the values that it has; items without any do not count. A
-    user without such items has the shares of all histories together.
+    user without such items has zeros.
 
     Args:
         table: Float [items, values], at least 0; or codes [items], -1 for none.
@@ -22,9 +22,8 @@ class UserProfile(tf.Module):
 
     Example:
         >>> profile = UserProfile(tf.Variable([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
-        >>> profile.refresh(np.array([0, 0]), np.array([1.0, 1.0]))
         >>> profile(tf.constant([[0, 1, 2], [2, -1, -1]]), tf.ones([2, 3])).numpy().tolist()
-        [[0.75, 0.25], [1.0, 0.0]]
+        [[0.75, 0.25], [0.0, 0.0]]
     """
 
     def __init__(self, table: tf.Variable, half_life: float | None = None):
@@ -45,35 +44,14 @@ class UserProfile(tf.Module):
             self.width, total = values.shape[1], values.sum(axis=1)
             per_item = np.where(total > 0, 1.0 / np.where(total > 0, total, 1.0), 0.0)
         self._per_item = tf.Variable(per_item, trainable=False, dtype=tf.float32, name="profile_per_item")
-        self.prior = tf.Variable(
-            tf.fill([self.width], 1.0 / self.width), trainable=False, name="profile_prior"
-        )
-
-    def refresh(self, items: np.ndarray, strength: np.ndarray) -> None:
-        """Takes the shares of all histories together, for users without one.
-
-        Args:
-            items: Rows of the items of all histories, [n].
-            strength: How much each counts, [n].
-        """
-        per_item = self._per_item.numpy()
-        per_item = per_item * np.bincount(items, strength, minlength=len(per_item))
-        values = self.table.numpy()
-        total = (
-            np.bincount(values[values >= 0], per_item[values >= 0], minlength=self.width)
-            if self._codes
-            else per_item @ values
-        )
-        if total.sum() > 0:
-            self.prior.assign((total / total.sum()).astype(np.float32))
 
     @property
     def variables_in_use(self) -> list[tf.Variable]:
-        """What a graph of it reads, besides the table."""
-        return [self._per_item, self.prior]
+        """What a graph of it reads."""
+        return [self.table, self._per_item]
 
     def __call__(self, seen: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """Returns the profile of each user, float [batch, values], 1 in sum.
+        """Returns the profile of each user, float [batch, values], 1 in sum or 0.
 
         Args:
             seen: Integer [batch, m], rows of the history, the latest first, padded with -1.
@@ -96,9 +74,8 @@ class UserProfile(tf.Module):
                 tf.stack([place[:, 0], items], axis=1), tf.gather_nd(weight, place), shape
             )
             total = tf.sparse.sparse_dense_matmul(sparse, self.table)
-        whole = tf.reduce_sum(total, axis=1, keepdims=True)
-        return tf.where(whole > 0, total / tf.where(whole > 0, whole, 1.0), self.prior)
+        return tf.math.divide_no_nan(total, tf.reduce_sum(total, axis=1, keepdims=True))
 
     def of_nobody(self, batch: tf.Tensor) -> tf.Tensor:
         """Returns the profile of users without a history, float [batch, values]."""
-        return tf.repeat(self.prior[tf.newaxis], batch, axis=0)
+        return tf.zeros([batch, self.width])

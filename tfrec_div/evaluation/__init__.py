@@ -1,6 +1,7 @@
 """Evaluation of recommenders: per-user values, intervals, paired tests, exact ranks and baselines."""
 
 from tfrec_div.evaluation.baselines import Popularity, Random
+from tfrec_div.evaluation.budget import Budget
 from tfrec_div.evaluation.evaluation import Evaluation
 from tfrec_div.evaluation.evaluator import evaluate
 from tfrec_div.evaluation.ranks import target_ranks
@@ -16,16 +17,22 @@ from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
 
 __all__ = [
     "SYSTEM_METRICS",
+from tfrec_div.evaluation.tuning import Tuning, tune
+
+__all__ = [
+    "Budget",
     "Evaluation",
     "Interval",
     "PairedTest",
     "Popularity",
     "Random",
     "bootstrap_counts",
+    "Tuning",
     "bootstrap_interval",
     "bootstrap_rows",
     "evaluate",
     "holm",
     "paired_test",
     "target_ranks",
+    "tune",
 ]
