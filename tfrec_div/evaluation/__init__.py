@@ -14,20 +14,18 @@ from tfrec_div.evaluation.stats import (
     paired_test,
 )
 from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
-
-__all__ = [
-    "SYSTEM_METRICS",
 from tfrec_div.evaluation.tuning import Tuning, tune
 
 __all__ = [
+    "SYSTEM_METRICS",
     "Budget",
     "Evaluation",
     "Interval",
     "PairedTest",
     "Popularity",
     "Random",
-    "bootstrap_counts",
     "Tuning",
+    "bootstrap_counts",
     "bootstrap_interval",
     "bootstrap_rows",
     "evaluate",
