@@ -83,7 +83,7 @@ def test_padding_of_a_context_is_missing(features):
 
 def test_a_feature_that_is_not_there_is_named_with_who_reads_it_and_what_there_is(features):
     with pytest.raises(
-        ValueError, match=r"Probe reads 'colour', a feature of the items.*there are vectors, aspects"
+        ValueError, match=r"Probe reads 'colour', a feature of the items.*there are vectors, groups, aspects"
     ) as e:
         features.require(["colour"], "Probe", COUNTS)
     assert "features={'colour': array}" in str(e.value)

@@ -6,24 +6,10 @@ import numpy as np
 import pytest
 
 import tfrec_div as td
+from tests.taste import Taste
 from tfrec_div._keras import keras, tf
 from tfrec_div.recommender import Recommender
-from tfrec_div.rerank import DPP, METHODS, MMR, SSD, Adaptive, Reranker, Selection
-
-
-@keras.utils.register_keras_serializable(package="tfrec_div_tests")
-class Taste(Reranker):
-    """Picks what has the user's categories, and of the long tail."""
-
-    features = ("aspects", "groups")
-    profiles = ("user_profile",)
-
-    def start(self, pool):
-        fit = pool.features["aspects"].dot(pool.profiles["user_profile"])
-        fit += 0.1 * tf.cast(pool.features["groups"], tf.float32)
-        gain = (1.0 - pool.diversity) * pool.relevance + pool.diversity * fit
-        gain = tf.where(pool.valid, gain, float("-inf"))
-        return Selection(gain, gain, lambda gain, state, pick, step: (gain, state))
+from tfrec_div.rerank import DPP, METHODS, MMR, SSD, Adaptive, Selection
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div_tests")

@@ -105,24 +105,43 @@ class ItemFeatures(tf.Module):
         return tf.where(rows[:, :, tf.newaxis] >= 0, found, 0.0)
 
     def _made(self, name: str, by: str, item_counts: np.ndarray) -> np.ndarray:
-        categories = [feature.name for feature in self._catalog.schema.features_of("item", "category")]
-        towers = [tower for tower in TOWERS if _reads(self._retriever, tower)]
+        check_features([name], by, self._retriever, self._catalog, self._tables)
         if name == "groups":
             return long_tail(item_counts).astype(np.int32)
-        if name == "aspects" and categories:
+        if name == "aspects":
             return self._catalog.category_matrix()
-        if name in towers:
+        if name in _towers(self._retriever):
             return content_vectors({name: self._retriever.content(name)})
-        if name in categories:
-            codes = self._catalog.encoded()[name]
-            several = getattr(self._catalog.schema.feature("item", name), "multivalued", False)
-            return self._catalog.category_matrix(name) if several else codes[:, 0] - 1
-        what = "a category of the items" if name == "aspects" else "a feature of the items"
-        there = [*self._tables, *(["aspects"] if categories else []), "groups", *towers, *categories]
-        raise ValueError(
-            f"{by} reads {name!r}, {what}, which this catalogue does not have; there are "
-            f"{', '.join(dict.fromkeys(there))}; any other can be given as features={{{name!r}: array}}"
-        )
+        codes = self._catalog.encoded()[name]
+        several = getattr(self._catalog.schema.feature("item", name), "multivalued", False)
+        return self._catalog.category_matrix(name) if several else codes[:, 0] - 1
+
+
+def check_features(
+    names: Iterable[str], by: str, retriever: keras.Model, catalog: Catalog, own: Iterable[str] = ()
+) -> None:
+    """Refuses a re-ranker whose features the items do not have.
+
+    Args:
+        names: Names of features that it needs.
+        by: Who needs them, for the message.
+        retriever: Model whose towers' content may be read.
+        catalog: The items.
+        own: Names of features that are given.
+
+    Raises:
+        ValueError: If there is no such feature; the message says what there is.
+    """
+    categories = [feature.name for feature in catalog.schema.features_of("item", "category")]
+    aspects = ["aspects"] if categories else []
+    there = list(dict.fromkeys(["vectors", "groups", *aspects, *_towers(retriever), *categories, *own]))
+    for name in names:
+        if name not in there:
+            what = "a category of the items" if name == "aspects" else "a feature of the items"
+            raise ValueError(
+                f"{by} reads {name!r}, {what}, which this catalogue does not have; there are {', '.join(there)}; "
+                f"any other can be given as features={{{name!r}: array}}"
+            )
 
 
 def long_tail(item_counts: np.ndarray) -> np.ndarray:
@@ -143,8 +162,9 @@ def long_tail(item_counts: np.ndarray) -> np.ndarray:
     return tail
 
 
-def _reads(retriever: keras.Model, tower: str) -> bool:
-    return any(name.partition("/")[0] == tower for name in retriever.item_table.values)
+def _towers(retriever: keras.Model) -> list[str]:
+    there = {name.partition("/")[0] for name in retriever.item_table.values}
+    return [tower for tower in TOWERS if tower in there]
 
 
 def _checked(argument: str, values: Any, items: int) -> np.ndarray:

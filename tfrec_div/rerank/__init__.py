@@ -14,7 +14,7 @@ from tfrec_div.rerank.greedy import Selection
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import RBF, Cosine, Dot, Equality, Jaccard, Kernel, Mixture, make_kernel
 from tfrec_div.rerank.long_tail_xquad import LongTailXQuAD
-from tfrec_div.rerank.methods import METHODS, reranker_class
+from tfrec_div.rerank.methods import METHODS, make_reranker, reranker_class
 from tfrec_div.rerank.mmr import MMR
 from tfrec_div.rerank.msd import MSD
 from tfrec_div.rerank.pm2 import PM2
@@ -58,6 +58,7 @@ __all__ = [
     "XQuAD",
     "diversify",
     "make_kernel",
+    "make_reranker",
     "normalize_scores",
     "reranker_class",
 ]
