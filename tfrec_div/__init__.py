@@ -32,6 +32,7 @@ _NAMES = {
     "load_folder": "data.folder",
     "load_movielens": "data.movielens",
     "make_synthetic": "data.synthetic",
+    "tune": "evaluation.tuning",
     "validate_folder": "data.validate",
     "write_folder": "data.write",
 }

@@ -4,55 +4,38 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.interactions import Interactions
+from tfrec_div.histories import Histories
+from tfrec_div.item_features import ItemFeatures
+from tfrec_div.recommendations import Recommendations
+from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.compiled import worth_compiling
 from tfrec_div.towers.content import content_vectors
+from tfrec_div.user_profile import UserProfile
+
+__all__ = ["Recommendations", "Recommender"]
 
 BATCH = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Recommendations:
-    """Pages for several users.
-
-    Attributes:
-        user_ids: The users, as asked for.
-        item_ids: Strings [users, k]; "" where no item was left.
-        scores: Float [users, k], the retriever's score; 0 where no item was left.
-        rows: Integer [users, k], catalogue rows; -1 where no item was left.
-        unknown_users: How many of the users were unknown and got the page for new users.
-    """
-
-    user_ids: np.ndarray
-    item_ids: np.ndarray
-    scores: np.ndarray
-    rows: np.ndarray
-    unknown_users: int
-
-    def to_frame(self) -> pd.DataFrame:
-        """Returns columns `user_id`, `item_id`, `rank` (from 1) and `score`."""
-        user, place = np.nonzero(self.rows >= 0)
-        return pd.DataFrame(
-            {
-                "user_id": self.user_ids[user],
-                "item_id": self.item_ids[user, place],
-                "rank": place + 1,
-                "score": self.scores[user, place],
-            }
-        )
+# Fewer users are done before XLA has compiled the re-ranker for them: it saves some 10 ms of 256 users' 50.
+MANY_USERS = 50_000
+# Before the name of a feature in what is saved.
+FEATURE = "feature/"
 
 
 class Recommender(tf.Module):
     """Retriever, then re-ranker, with what users have seen: the one object from evaluation to serving.
+
+    The level of diversity of a page is that of the request; else the tuned one, if there is one; else the user's
+    adaptive one, if `adaptive` is given and the user has a history; else the re-ranker's own.
 
     Args:
         retriever: Model with `retrieve`, `query_vectors` and an index, such as `TwoTower`.
@@ -62,6 +45,14 @@ class Recommender(tf.Module):
         num_candidates: Items that the re-ranker chooses from.
         diversity_vectors: Float [items, dim] that diversity is measured on; by default the content of the items
             (text, pictures, categories, as far as they are there).
+        features: Further item features for re-rankers, by name, or others instead of the catalogue's; see
+            `ItemFeatures`.
+        adaptive: Gives each user a level by the user's own history.
+        profile_half_life: For re-rankers that know the user's taste: items of the history after which what lies
+            further back counts half; None: all count alike.
+
+    Raises:
+        ValueError: If the schemas differ, or the items lack a feature that the re-ranker reads.
 
     Example:
         >>> from tfrec_div import TwoTower, make_synthetic, rerank
@@ -82,6 +73,9 @@ class Recommender(tf.Module):
         k: int | None = None,
         num_candidates: int = 100,
         diversity_vectors: np.ndarray | None = None,
+        features: Mapping[str, Any] | None = None,
+        adaptive: Adaptive | None = None,
+        profile_half_life: float | None = None,
     ):
         super().__init__(name="recommender")
         if data.schema != retriever.schema:
@@ -89,42 +83,110 @@ class Recommender(tf.Module):
         self.retriever = retriever
         self.catalog = data.catalog
         self.schema = data.schema
-        self.reranker = reranker
         self.k = k or (reranker.k if reranker is not None else 10)
         self.num_candidates = num_candidates
+        self.tuned: float | None = None
+        self.adaptive = adaptive
+        self.profile_half_life = profile_half_life
         if diversity_vectors is None:
             diversity_vectors = _content_of(retriever, data)
         expected = (len(data.catalog),)
         if np.shape(diversity_vectors)[:1] != expected:
             found = np.shape(diversity_vectors)
             raise ValueError(f"diversity_vectors: expected shape [{expected[0]}, dim], got {found}")
-        self._vectors = tf.Variable(
-            diversity_vectors, trainable=False, dtype=tf.float32, name="diversity_vectors"
-        )
-        self._items = tf.Variable([0], shape=[None], trainable=False, dtype=tf.int32, name="history_items")
-        self._strength = tf.Variable([0.0], shape=[None], trainable=False, name="history_strength")
-        self._starts = tf.Variable([0], shape=[None], trainable=False, dtype=tf.int32, name="history_starts")
-        self.update_histories(data.interactions)
+        self.features = ItemFeatures(retriever, data.catalog, diversity_vectors, features)
+        self._histories = Histories()
+        self._histories.update(data.interactions)
+        self._begin(reranker)
+
+    def _begin(self, reranker: Reranker | None) -> None:
+        """Makes what depends on the re-ranker and the histories."""
+        self._levels = tf.Variable([np.nan], shape=[None], trainable=False, dtype=tf.float32, name="levels")
+        if self.adaptive is not None:
+            self.features.require([self.adaptive.feature], "Adaptive", self.item_counts)
+        self.reranker = reranker
+        self._refresh()
 
     # ------------------------------------------------------------------ state
 
+    @property
+    def reranker(self) -> Reranker | None:
+        """The re-ranking layer; another one may be set, which forgets the tuned level."""
+        return self._reranker
+
+    @reranker.setter
+    def reranker(self, reranker: Reranker | None) -> None:
+        profile = None
+        if reranker is not None:
+            self.features.require(features_needed(reranker), type(reranker).__name__, self.item_counts)
+            if "user_profile" in reranker.profiles:
+                profile = UserProfile(self.features[_profile_over(reranker)], self.profile_half_life)
+        self._reranker, self._profile, self.tuned = reranker, profile, None
+
+    def with_reranker(self, reranker: Reranker | None, tuned: float | None = None) -> Recommender:
+        """Returns a recommender of the same weights with another re-ranker; this one stays as it is.
+
+        Args:
+            reranker: Re-ranking layer, or None.
+            tuned: Level for all requests that have none.
+
+        Raises:
+            ValueError: If the items lack a feature that the re-ranker reads, or the level is out of range.
+        """
+        if tuned is not None and not 0 <= tuned <= 1:
+            raise ValueError(f"tuned must be in [0, 1], got {tuned}")
+        other = Recommender.__new__(Recommender)
+        tf.Module.__init__(other, name="recommender")
+        other.retriever, other.catalog, other.schema = self.retriever, self.catalog, self.schema
+        other.k, other.num_candidates = self.k, self.num_candidates
+        other.adaptive, other.profile_half_life = self.adaptive, self.profile_half_life
+        other.features = self.features.copy()
+        other._histories = self._histories.copy()
+        other._begin(reranker)
+        other.tuned = tuned
+        return other
+
     def update_histories(self, interactions: Interactions) -> None:
-        """Replaces what users have seen, without training."""
-        items, starts = interactions.histories()
-        # One more entry, so that an empty history can be gathered from.
-        self._items.assign(np.append(items, -1))
-        self._strength.assign(np.append(interactions.strength(), 0).astype(np.float32))
-        self._starts.assign(starts)
+        """Replaces what users have seen, without training; what is popular and adaptive levels follow."""
+        self._histories.update(interactions)
+        self.features.refresh(self.item_counts)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self.adaptive is not None:
+            table = self.features[self.adaptive.feature].numpy()
+            self._levels.assign(self.adaptive.levels(*self.seen, table))
 
     @property
-    def variables_of_users(self) -> list[tf.Variable]:
-        """What is saved besides the retriever's weights."""
-        return [self._vectors, self._items, self._strength, self._starts]
+    def state(self) -> dict[str, tf.Variable]:
+        """What is saved besides the retriever's weights, by name."""
+        tables = {FEATURE + name: table for name, table in self.features.tables.items()}
+        return {"diversity_vectors": tables.pop(f"{FEATURE}vectors"), **self._histories.state, **tables}
+
+    def restore(self, state: Mapping[str, np.ndarray], tuned: float | None) -> None:
+        """Takes over what was saved.
+
+        Args:
+            state: Values of `state`.
+            tuned: The tuned level, if there was one.
+        """
+        for name, variable in self.state.items():
+            variable.assign(state[name])
+        self.tuned = tuned
+        self._refresh()
+
+    @property
+    def variables_in_use(self) -> list[tf.Variable]:
+        """What an export holds besides the retriever's weights: histories, and what the re-ranker reads."""
+        names = () if self.reranker is None else _read_by(self.reranker)
+        profile = [] if self._profile is None else self._profile.variables_in_use
+        levels = [] if self.adaptive is None else [self._levels]
+        return [*self._histories.state.values(), *(self.features[name] for name in names), *profile, *levels]
 
     @property
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
         """Item rows of all users' histories end to end, and where each user's begins [users + 1]."""
-        return self._items.numpy()[:-1], self._starts.numpy()
+        return self._histories.seen
 
     @property
     def item_counts(self) -> np.ndarray:
@@ -134,12 +196,21 @@ class Recommender(tf.Module):
     @property
     def diversity_vectors(self) -> np.ndarray:
         """The vectors that diversity is measured on, float [items, dim]."""
-        return self._vectors.numpy()
+        return self.features["vectors"].numpy()
 
     @property
     def diversity(self) -> float:
-        """The stored level of diversity; 0 without a re-ranker."""
-        return self.reranker.diversity if self.reranker is not None else 0.0
+        """The stored level of diversity (the mean of the adaptive ones); 0 without a re-ranker."""
+        if self.reranker is None:
+            return 0.0
+        if self.tuned is not None or self.adaptive is None:
+            return self.reranker.diversity if self.tuned is None else self.tuned
+        return float(np.nan_to_num(self.levels, nan=self.reranker.diversity).mean())
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Each user's adaptive level, float32 [users]; NaN where there is none."""
+        return self._levels.numpy()
 
     # ------------------------------------------------------------------ in the graph
 
@@ -151,72 +222,125 @@ class Recommender(tf.Module):
             session: Integer [batch, n], rows of the items of this session in time order, padded with -1.
 
         Returns:
-            The query (`user_id`, `history`, `history_weight`), and the rows seen, int32 [batch, m], padded with -1.
+            The query (`user_id`, `history`, `history_weight`, and `user_profile` when the re-ranker reads one), and the
+            rows seen, int32 [batch, m], padded with -1.
         """
-        row = tf.maximum(users, 0)
-        start = tf.gather(self._starts, row)
-        length = tf.where(users >= 0, tf.gather(self._starts, row + 1) - start, 0)
-        back = tf.range(tf.reduce_max(tf.concat([length, [0]], 0)))[tf.newaxis, :]
-        inside = back < length[:, tf.newaxis]
-        position = tf.where(inside, (start + length)[:, tf.newaxis] - 1 - back, 0)
-        seen = tf.where(inside, tf.gather(self._items, position), -1)
-        weight = tf.where(inside, tf.gather(self._strength, position), 0.0)
-        if session is not None:
-            session = tf.reverse(session, axis=[1])
-            seen = tf.concat([session, seen], axis=1)
-            weight = tf.concat([tf.cast(session >= 0, tf.float32), weight], axis=1)
-            # A padded place must not push what comes after it into the past.
-            order = tf.argsort(tf.cast(seen < 0, tf.int32), axis=1, stable=True)
-            seen = tf.gather(seen, order, axis=1, batch_dims=1)
-            weight = tf.gather(weight, order, axis=1, batch_dims=1)
+        seen, weight = self._histories.latest_first(users, session)
         steps = self.retriever.max_history
         query = {"user_id": users, "history": seen[:, :steps], "history_weight": weight[:, :steps]}
+        if self._profile is not None:
+            query["user_profile"] = self._profile(seen, weight)
         return query, seen
 
     def page(
-        self, query: dict, k: int | tf.Tensor, diversity: tf.Tensor | None = None, exclude=None, include=None
+        self,
+        query: dict,
+        k: int | tf.Tensor,
+        diversity: tf.Tensor | None = None,
+        exclude=None,
+        include=None,
+        context: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Retrieves and re-ranks: rows int32 [batch, k] padded with -1, and scores float [batch, k].
 
         Args:
-            query: As for the retriever.
+            query: As `known_query` gives it.
             k: Length of the page.
             diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
             exclude: Integer [batch, n], rows to leave out, padded with -1.
             include: Boolean [items] or [batch, items], the only rows allowed.
+            context: Integer [batch, n], rows shown before, see `rerank`.
         """
-        candidates = k if self.reranker is None else tf.maximum(k, self.num_candidates)
-        rows, scores = self.retriever.retrieve(query, k=candidates, exclude=exclude, include=include)
-        return self.rerank(rows, scores, k, diversity)
+        rows, scores = self._retrieve(query, k, exclude, include, context)
+        return self.rerank(rows, scores, k, diversity, query, context)
 
     def rerank(
-        self, rows: tf.Tensor, scores: tf.Tensor, k: int | tf.Tensor, diversity: tf.Tensor | None = None
+        self,
+        rows: tf.Tensor,
+        scores: tf.Tensor,
+        k: int | tf.Tensor,
+        diversity: tf.Tensor | None = None,
+        query: Mapping[str, tf.Tensor] | None = None,
+        context: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Chooses a page from candidate rows [batch, n] with scores [batch, n], both sorted by score."""
-        if self.reranker is not None:
-            level = tf.fill(tf.shape(rows)[:1], float("nan")) if diversity is None else diversity
-            positions = self.reranker(
-                {
-                    "scores": scores,
-                    "vectors": tf.gather(self._vectors, tf.maximum(rows, 0)),
-                    "candidate_mask": rows >= 0,
-                    "diversity": level,
-                    "k": k,
+        """Chooses a page from candidate rows [batch, n] with scores [batch, n], both sorted by score.
+
+        Args:
+            rows: Candidates, padded with -1.
+            scores: The retriever's scores.
+            k: Length of the page.
+            diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
+            query: As `known_query` gives it; None: users of whom nothing is known.
+            context: Integer [batch, n], rows that were shown recently or on the page before, the latest last, padded
+                with -1. They count as already selected.
+        """
+        return self._choose(rows, scores, k, diversity, query or {}, context)[:2]
+
+    def _retrieve(self, query, k, exclude, include, context=None) -> tuple[tf.Tensor, tf.Tensor]:
+        candidates = k if self.reranker is None else tf.maximum(k, self.num_candidates)
+        if context is not None:
+            exclude = context if exclude is None else tf.concat([exclude, context], axis=1)
+        return self.retriever.retrieve(query, k=candidates, exclude=exclude, include=include)
+
+    def _choose(
+        self, rows, scores, k, diversity, query, context=None
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the page, and where a constraint could not be kept, bool [batch] by constraint."""
+        layer, relaxed = self.reranker, {}
+        if layer is not None:
+            inputs = {
+                "scores": scores,
+                "candidate_mask": rows >= 0,
+                "diversity": self._level(diversity, query.get("user_id"), tf.shape(rows)[:1]),
+                "k": k,
+                **{name: self.features.of(name, rows) for name in _read_by(layer)},
+            }
+            if self._profile is not None:
+                given = query.get("user_profile")
+                nobody = self._profile.of_nobody(tf.shape(rows)[0])
+                inputs["user_profile"] = nobody if given is None else given
+            if context is not None:
+                shown = {
+                    f"context_{name}": self.features.of_context(name, context) for name in _read_by(layer)
                 }
-            )
+                inputs.update(shown)
+            positions = layer(inputs)
+            if getattr(layer, "constraints", ()):
+                relaxed = layer.relaxed(inputs, positions)
             chosen = tf.maximum(positions, 0)
             rows = tf.where(positions >= 0, tf.gather(rows, chosen, batch_dims=1), -1)
             scores = tf.gather(scores, chosen, batch_dims=1)
-        return rows, tf.where(rows >= 0, scores, 0.0)
+        return rows, tf.where(rows >= 0, scores, 0.0), relaxed
+
+    def _level(self, diversity: tf.Tensor | None, users: tf.Tensor | None, batch: tf.Tensor) -> tf.Tensor:
+        """Returns the level of each list; NaN stands for the layer's own."""
+        if self.tuned is not None:
+            stored = tf.fill(batch, self.tuned)
+        elif self.adaptive is not None and users is not None:
+            stored = tf.where(users >= 0, tf.gather(self._levels, tf.maximum(users, 0)), np.nan)
+        else:
+            stored = tf.fill(batch, np.float32(np.nan))
+        return stored if diversity is None else tf.where(tf.math.is_nan(diversity), stored, diversity)
+
+    # The settings are read from `self`; as an argument they give another re-ranker a graph of its own.
 
     @tf.function(reduce_retracing=True)
-    def _known_page(self, users, session, exclude, include, k, diversity, include_seen, settings):
-        # The settings are read from `self`; as an argument they give another re-ranker a graph of its own.
+    def _candidates(self, users, session, exclude, include, context, k, include_seen, settings):
         del settings
         query, seen = self.known_query(users, session)
         if not include_seen:
             exclude = tf.concat([exclude, seen], axis=1)
-        return self.page(query, k, diversity, exclude, include)
+        rows, scores = self._retrieve(query, k, exclude, include, context)
+        return rows, scores, {key: query[key] for key in ("user_id", "user_profile") if key in query}
+
+    @tf.function(reduce_retracing=True)
+    def _choose_in_graph(self, rows, scores, k, diversity, query, context, settings):
+        del settings
+        return self._choose(rows, scores, k, diversity, query, context)
+
+    @property
+    def _settings(self) -> tuple:
+        return self.reranker, self.num_candidates, self.tuned, self.adaptive
 
     # ------------------------------------------------------------------ in Python
 
@@ -229,6 +353,7 @@ class Recommender(tf.Module):
         exclude: Mapping[str, Iterable[str]] | None = None,
         candidates: Iterable[str] | None = None,
         include_seen: bool = False,
+        context: Mapping[str, Sequence[str]] | None = None,
         progress: bool = False,
     ) -> Recommendations:
         """Recommends to users by their ids.
@@ -241,6 +366,8 @@ class Recommender(tf.Module):
             exclude: Item ids to leave out, by user id.
             candidates: The only item ids allowed; unknown ones are passed over.
             include_seen: Whether items that the user has seen may be recommended again.
+            context: Items shown recently or on the page before, by user id, the latest last: they count as already
+                selected, and are not shown again.
             progress: Whether to show a progress bar.
         """
         user_ids = np.asarray(list(users), object)
@@ -249,18 +376,19 @@ class Recommender(tf.Module):
         if candidates is not None:
             allowed = self.schema.item_rows(np.asarray(list(candidates), object))
             include = np.isin(np.arange(len(self.catalog)), allowed)
-        rows, scores = self.recommend_rows(
+        rows, scores, relaxed = self._pages(
             user_rows,
-            k=k,
-            diversity=diversity,
-            include_seen=include_seen,
-            sessions=self._rows_by_user(user_ids, histories),
-            exclude=self._rows_by_user(user_ids, exclude),
-            include=include,
-            progress=progress,
+            k,
+            diversity,
+            include_seen,
+            self._rows_by_user(user_ids, histories),
+            self._rows_by_user(user_ids, exclude),
+            include,
+            self._rows_by_user(user_ids, context) if context else None,
+            progress,
         )
         item_ids = np.append(self.catalog.ids, "")[rows]
-        return Recommendations(user_ids, item_ids, scores, rows, int((user_rows < 0).sum()))
+        return Recommendations(user_ids, item_ids, scores, rows, int((user_rows < 0).sum()), relaxed)
 
     def recommend_rows(
         self,
@@ -271,6 +399,7 @@ class Recommender(tf.Module):
         sessions: np.ndarray | None = None,
         exclude: np.ndarray | None = None,
         include: np.ndarray | None = None,
+        context: np.ndarray | None = None,
         progress: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Recommends to users by row; rows int32 [users, k] padded with -1, and scores float32 [users, k].
@@ -283,13 +412,71 @@ class Recommender(tf.Module):
             sessions: Integer [users, n], rows of this session's items in time order, padded with -1.
             exclude: Integer [users, n], rows to leave out, padded with -1.
             include: Boolean [items], the only rows allowed.
+            context: Integer [users, n], rows shown recently or on the page before, the latest last, padded with -1.
+            progress: Whether to show a progress bar.
+        """
+        return self._pages(
+            user_rows, k, diversity, include_seen, sessions, exclude, include, context, progress
+        )[:2]
+
+    def candidates(
+        self, user_rows: np.ndarray, k: int | None = None, progress: bool = False
+    ) -> list[tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]]:
+        """Returns what the re-ranker would choose from, in blocks of users: `rows`, `scores` and `query` of `rerank`.
+
+        Args:
+            user_rows: Integer [users]; -1 is an unknown user.
+            k: Length of the page that is to be chosen.
             progress: Whether to show a progress bar.
         """
         user_rows = np.asarray(user_rows, np.int32)
-        count = len(user_rows)
-        k = min(self.k if k is None else k, len(self.catalog))
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        none = np.full((len(user_rows), 0), -1, np.int32)
+        everything = np.ones(len(self.catalog), bool)
+        blocks = range(0, len(user_rows), BATCH)
+        bar = tqdm(blocks, desc="retrieve", unit="batch", disable=not progress)
+        return [
+            self._candidates(
+                *map(tf.constant, (user_rows[part], none[part], none[part], everything)),
+                None,
+                self._page_length(k),
+                False,
+                self._settings,
+            )
+            for part in (slice(start, start + BATCH) for start in bar)
+        ]
+
+    def rerank_candidates(
+        self,
+        candidates: Sequence[tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]],
+        k: int | None = None,
+        diversity: float | None = None,
+    ) -> np.ndarray:
+        """Chooses pages from the same candidates once more, quickly; item rows int32 [users, k], padded with -1.
+
+        Args:
+            candidates: What `candidates` returned.
+            k: Length of the page, at most that which the candidates were retrieved for.
+            diversity: Level in [0, 1]; None is the stored level.
+        """
+        k = self._page_length(k)
+        level = tf.constant(np.nan if diversity is None else diversity, tf.float32)
+        many = len(candidates) * BATCH >= MANY_USERS
+        pages = [
+            self._chosen(rows, scores, k, level, query, None, many)[0] for rows, scores, query in candidates
+        ]
+        return np.concatenate(pages) if pages else np.full((0, k), -1, np.int32)
+
+    def _chosen(self, rows, scores, k, level, query, context, many):
+        """Returns what `_choose` does, the quickest way: compiled once for many users, else in a graph."""
+        if many and worth_compiling({"scores": scores}):
+            return self._choose(rows, scores, k, level, query, context)
+        return self._choose_in_graph(rows, scores, k, level, query, context, self._settings)
+
+    def _pages(
+        self, user_rows, k, diversity, include_seen, sessions, exclude, include, context, progress
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        user_rows = np.asarray(user_rows, np.int32)
+        count, k = len(user_rows), self._page_length(k)
         level = np.broadcast_to(np.asarray(np.nan if diversity is None else diversity, np.float32), (count,))
         if ((level < 0) | (level > 1)).any():
             raise ValueError(f"diversity must be in [0, 1], got {diversity}")
@@ -297,16 +484,34 @@ class Recommender(tf.Module):
         sessions = nothing if sessions is None else sessions
         exclude = nothing if exclude is None else exclude
         include = np.ones(len(self.catalog), bool) if include is None else include
+        if context is not None:
+            context = np.asarray(context, np.int32)
+            # The latest stands last, where methods that forget look.
+            order = np.argsort(context >= 0, axis=1, kind="stable")
+            context = np.take_along_axis(context, order, axis=1)
         rows, scores = np.full((count, k), -1, np.int32), np.zeros((count, k), np.float32)
+        relaxed: dict[str, np.ndarray] = {}
         for start in tqdm(range(0, count, BATCH), desc="recommend", unit="batch", disable=not progress):
             part = slice(start, start + BATCH)
-            arguments = (user_rows[part], sessions[part], exclude[part], include)
-            settings = (self.reranker, self.num_candidates)
-            page = self._known_page(
-                *map(tf.constant, arguments), k, tf.constant(level[part]), include_seen, settings
-            )
+            shown = None if context is None else tf.constant(context[part])
+            arguments = map(tf.constant, (user_rows[part], sessions[part], exclude[part], include))
+            found, score, query = self._candidates(*arguments, shown, k, include_seen, self._settings)
+            page = self._chosen(found, score, k, tf.constant(level[part]), query, shown, count >= MANY_USERS)
             rows[part], scores[part] = page[0].numpy(), page[1].numpy()
-        return rows, scores
+            for name, missed in page[2].items():
+                relaxed.setdefault(name, np.zeros(count, bool))[part] = missed.numpy()
+        if any(missed.any() for missed in relaxed.values()):
+            counts = ", ".join(
+                f"{name} for {missed.sum()}" for name, missed in relaxed.items() if missed.any()
+            )
+            warnings.warn(f"constraints that could not be kept, of {count} users: {counts}", stacklevel=3)
+        return rows, scores, relaxed
+
+    def _page_length(self, k: int | None) -> int:
+        k = min(self.k if k is None else k, len(self.catalog))
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        return k
 
     def _rows_by_user(self, users: np.ndarray, items: Mapping[str, Iterable[str]] | None) -> np.ndarray:
         lists = [[] if not items else list(items.get(user, ())) for user in users]
@@ -330,6 +535,26 @@ class Recommender(tf.Module):
         from tfrec_div.storage import load_recommender
 
         return load_recommender(path)
+
+
+def _read_by(reranker: Reranker) -> tuple[str, ...]:
+    """Returns the item features that a re-ranker and its constraints read."""
+    return getattr(reranker, "required", reranker.features)
+
+
+def _profile_over(reranker: Reranker) -> str:
+    """Returns the feature whose shares in a history are the user's profile."""
+    return getattr(reranker, "profile_over", "aspects" if "aspects" in reranker.features else "groups")
+
+
+def features_needed(reranker: Reranker) -> tuple[str, ...]:
+    """Returns the item features that a recommender must have for a re-ranker.
+
+    Args:
+        reranker: A re-ranking layer.
+    """
+    profile = (_profile_over(reranker),) if "user_profile" in reranker.profiles else ()
+    return tuple(dict.fromkeys((*_read_by(reranker), *profile)))
 
 
 def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:

@@ -22,9 +22,9 @@ from tfrec_div.data.entities import Entities
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
-from tfrec_div.recommender import Recommender
+from tfrec_div.recommender import FEATURE, Recommender
 
-FORMAT = 1
+FORMAT = 2
 _DESCRIPTION, _WEIGHTS, _STATE, _ITEMS = (
     "recommender.json",
     "weights.safetensors",
@@ -81,10 +81,14 @@ def save_recommender(recommender: Recommender, path: str | Path) -> Path:
             "reranker": recommender.reranker and keras.saving.serialize_keras_object(recommender.reranker),
             "k": recommender.k,
             "num_candidates": recommender.num_candidates,
+            "tuned": recommender.tuned,
+            "adaptive": recommender.adaptive and keras.saving.serialize_keras_object(recommender.adaptive),
+            "profile_half_life": recommender.profile_half_life,
+            "own_features": sorted(recommender.features.own),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(description), "utf-8")
         save_file(_numbered_weights(recommender.retriever), folder / _WEIGHTS)
-        state = {variable.name.split(":")[0]: variable.numpy() for variable in recommender.variables_of_users}
+        state = {name: variable.numpy() for name, variable in recommender.state.items()}
         save_file(state, folder / _STATE)
         columns = {
             name: values
@@ -131,9 +135,11 @@ def load_recommender(path: str | Path) -> Recommender:
         k=description["k"],
         num_candidates=description["num_candidates"],
         diversity_vectors=state["diversity_vectors"],
+        features={name: state[FEATURE + name] for name in description["own_features"]},
+        adaptive=description["adaptive"] and keras.saving.deserialize_keras_object(description["adaptive"]),
+        profile_half_life=description["profile_half_life"],
     )
-    for variable in recommender.variables_of_users:
-        variable.assign(state[variable.name.split(":")[0]])
+    recommender.restore(state, description["tuned"])
     return recommender
 
 

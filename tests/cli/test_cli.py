@@ -135,6 +135,38 @@ def test_a_reranker_and_a_level_change_the_list(run, lists, tmp_path):
     assert lists_of[0] == lists_of[1] != lists_of[2]
 
 
+def test_a_reranker_may_have_options(run, lists, tmp_path):
+    from tfrec_div.storage import load_recommender
+
+    users, words = (
+        lists("users.csv", user_id=["u01", "u02"]),
+        ("--diversity", 1, "--reranker", "mmr", "--k", 2),
+    )
+    option = ("--reranker-option", "kernel=equality(brand)")
+    pages = recommend(run, tmp_path / "brands.csv", users, *words, *option)
+    brands = load_recommender(run / "recommender").catalog.columns["brand"]
+    found = [brands[int(item.removeprefix("i")) - 1] for item in pages.item_id]
+    assert found[0] != found[1]
+    plain = recommend(run, tmp_path / "plain.csv", users, *words)
+    assert plain.item_id.tolist() != pages.item_id.tolist()
+
+
+def test_the_command_line_knows_every_reranker():
+    from tfrec_div.rerank import METHODS
+    from tfrec_div.training.config import RERANKERS
+
+    assert set(RERANKERS) == {*METHODS, "none"}
+
+
+@pytest.mark.parametrize("word", ["window", "=5", "two words=5", "kernel=[1"])
+def test_an_option_that_is_none_is_refused(word, capsys):
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(
+            ["recommend", "--run", "r", "--users", "u", "--out", "o", "--reranker-option", word]
+        )
+    assert "expected NAME=VALUE, got" in capsys.readouterr().err
+
+
 def test_evaluate_writes_metrics_beside_baselines(run, capsys):
     assert main(["evaluate", "--run", str(run), "--k", "5"]) == 0
     assert "popularity" in capsys.readouterr().out
@@ -255,7 +287,23 @@ def test_lists_that_do_not_fit_are_refused(run, lists, tmp_path, capsys):
         ([*base, tmp_path / "none.csv"], "none.csv: expected a CSV file"),
         ([*base, good, "--k", 0], "--k: expected at least 1"),
         ([*base, good, "--diversity", 2], "--diversity: expected a level from 0 to 1"),
-        ([*base, good, "--reranker", "best"], "--reranker: expected one of mmr, dpp, none"),
+        ([*base, good, "--reranker", "best"], "--reranker: expected one of mmr, "),
+        (
+            [*base, good, "--reranker-option", "window=5"],
+            "--reranker-option: expected a --reranker that it is for",
+        ),
+        (
+            [*base, good, "--reranker", "ssd", "--reranker-option", "windows=5"],
+            "SSD has no option 'windows'; there are diversity, score_normalization, ",
+        ),
+        (
+            [*base, good, "--reranker", "ssd", "--reranker-option", "window=0"],
+            "SSD: window must be at least 1",
+        ),
+        (
+            [*base, good, "--reranker", "mmr", "--reranker-option", "kernel=image"],
+            "MMR reads 'image', a feature of the items, which this catalogue does not have",
+        ),
     ):
         assert main(list(map(str, words))) == 2
         assert message in capsys.readouterr().err
@@ -278,7 +326,9 @@ def test_options_out_of_range_are_refused_with_one_message(run, folder, tmp_path
     train = ["train", "--data", folder, "--out", out]
     for words, message in (
         ([*train, "--seed", -1], "tfrec-div train: seed: expected a whole number from 0"),
-        ([*train, "--reranker", "best"], "reranker: expected one of mmr, dpp, none"),
+        ([*train, "--reranker", "best"], "reranker: expected one of mmr, "),
+        ([*train, "--reranker-option", "windows=5"], "reranker_options: expected arguments that fit"),
+        ([*train, *QUICK, "--reranker-option", "kernel=smell"], "mmr reads 'smell', a feature of the items"),
         ([*train, "--test-fraction", 2], "test_fraction: expected a share between 0 and 1"),
         ([*train, "--features", "history"], "features: expected some that give both towers"),
         ([*train, "--negatives", "uniform,hard"], "negatives: expected one of uniform, memory, mined, shown"),

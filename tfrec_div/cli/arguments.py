@@ -5,10 +5,22 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tfrec_div.cli.errors import refusal
 from tfrec_div.precision import PRECISIONS
-from tfrec_div.training.config import FEATURES, FUSIONS, MODELS, NEGATIVES, SPLITS, USER_TEXTS, TrainConfig
+from tfrec_div.training.config import (
+    FEATURES,
+    FUSIONS,
+    MODELS,
+    NEGATIVES,
+    RERANKERS,
+    SPLITS,
+    USER_TEXTS,
+    TrainConfig,
+)
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool = True, text: str = "dataset folder") -> None:
@@ -70,7 +82,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})"
     )
-    parser.add_argument("--reranker", metavar="NAME", help=f"mmr, dpp or none (default {default.reranker})")
+    add_reranker(parser, default.reranker)
     parser.add_argument(
         "--strategy",
         default="auto",
@@ -99,10 +111,24 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"{text} (default {shown})")
 
 
+def add_reranker(parser: argparse.ArgumentParser, default: str) -> None:
+    """Adds the choice of a re-ranker and its options."""
+    parser.add_argument("--reranker", metavar="NAME", help=f"{', '.join(RERANKERS)} (default {default})")
+    parser.add_argument(
+        "--reranker-option",
+        dest="reranker_options",
+        type=_option,
+        action="append",
+        metavar="NAME=VALUE",
+        help="an argument of the re-ranker, such as window=5 or kernel=jaccard(categories); may be given several times",
+    )
+
+
 def training_config(arguments: argparse.Namespace, **defaults) -> TrainConfig:
     """Returns the settings: options before the file, the file before `defaults`."""
     config = TrainConfig.read(arguments.config) if arguments.config else TrainConfig(**defaults)
     given = {field.name: getattr(arguments, field.name, None) for field in fields(TrainConfig)}
+    given["reranker_options"] = dict(arguments.reranker_options or ()) or None
     return config.updated(**given)
 
 
@@ -120,6 +146,17 @@ def check_page(arguments: argparse.Namespace) -> None:
 
 def _names(text: str, separator: str = ",") -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(separator) if name.strip())
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name.strip().isidentifier() or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    try:
+        # As in a file of settings: 5, 0.5, true, null, or a text.
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}") from error
 
 
 def _layers(text: str) -> int | str:

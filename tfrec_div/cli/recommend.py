@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfrec_div.cli.arguments import check_page
+from tfrec_div.cli.arguments import add_reranker, check_page
 from tfrec_div.cli.errors import refusal
 from tfrec_div.data.errors import DataError, Problem
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--users", type=Path, required=True, metavar="FILE", help="CSV with the column user_id"
     )
     parser.add_argument("--k", type=int, default=10, metavar="N", help="items a user (default 10)")
-    parser.add_argument("--reranker", metavar="NAME", help="mmr, dpp or none (default: the run's)")
+    add_reranker(parser, "the run's")
     parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1 (default: the run's)")
     parser.add_argument(
         "--candidates", type=Path, metavar="FILE", help="CSV with the column item_id: only these"
@@ -51,19 +51,24 @@ def run(arguments: argparse.Namespace) -> None:
         raise refusal("--out", "a file in a folder that exists", arguments.out)
     if arguments.reranker and arguments.reranker not in RERANKERS:
         raise refusal("--reranker", f"one of {', '.join(RERANKERS)}", arguments.reranker)
+    if arguments.reranker_options and arguments.reranker in (None, "none"):
+        raise refusal("--reranker-option", "a --reranker that it is for", arguments.reranker)
     directory = RunDirectory.open(arguments.run_dir)
 
     from tfrec_div.cli.quiet import load_tensorflow
 
     load_tensorflow()
-    from tfrec_div.rerank.methods import METHODS
+    from tfrec_div.rerank.methods import make_reranker
     from tfrec_div.storage import load_recommender
 
     recommender = load_recommender(directory.recommender)
     if arguments.reranker:
-        recommender.reranker = (
-            None if arguments.reranker == "none" else METHODS[arguments.reranker](k=arguments.k)
-        )
+        try:
+            options = dict(arguments.reranker_options or ())
+            none = arguments.reranker == "none"
+            recommender.reranker = None if none else make_reranker(arguments.reranker, options, k=arguments.k)
+        except ValueError as error:
+            raise refusal("--reranker", "one that fits the run", error) from error
     pages = recommender.recommend(
         users,
         k=arguments.k,

@@ -1,6 +1,7 @@
 """Evaluation of recommenders: per-user values, intervals, paired tests, exact ranks and baselines."""
 
 from tfrec_div.evaluation.baselines import Popularity, Random
+from tfrec_div.evaluation.budget import Budget
 from tfrec_div.evaluation.evaluation import Evaluation
 from tfrec_div.evaluation.evaluator import evaluate
 from tfrec_div.evaluation.ranks import target_ranks
@@ -13,14 +14,17 @@ from tfrec_div.evaluation.stats import (
     paired_test,
 )
 from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
+from tfrec_div.evaluation.tuning import Tuning, tune
 
 __all__ = [
     "SYSTEM_METRICS",
+    "Budget",
     "Evaluation",
     "Interval",
     "PairedTest",
     "Popularity",
     "Random",
+    "Tuning",
     "bootstrap_counts",
     "bootstrap_interval",
     "bootstrap_rows",
@@ -28,4 +32,5 @@ __all__ = [
     "holm",
     "paired_test",
     "target_ranks",
+    "tune",
 ]

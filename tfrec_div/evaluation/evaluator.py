@@ -67,7 +67,9 @@ def evaluate(
         )
     users, relevant = unseen_relevant(test, rec.seen)
     level = float(getattr(rec, "diversity", 0.0) if diversity is None else diversity)
-    lists = {"recommender": rec.recommend_rows(users, k=k, diversity=level)[0]}
+    # Adaptive levels are not one for all.
+    asked = None if diversity is None and getattr(rec, "adaptive", None) is not None else level
+    lists = {"recommender": rec.recommend_rows(users, k=k, diversity=asked)[0]}
     if level > 0.0:
         lists["recommender, diversity 0"] = rec.recommend_rows(users, k=k, diversity=0.0)[0]
     makers: dict[str, Any] = {

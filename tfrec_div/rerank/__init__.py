@@ -1,5 +1,6 @@
 """Re-ranking layers: from many scored candidates to a short list that is relevant and diverse."""
 
+from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.aspect_reranker import AspectReranker
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.calibrated import Calibrated
@@ -13,7 +14,7 @@ from tfrec_div.rerank.greedy import Selection
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import RBF, Cosine, Dot, Equality, Jaccard, Kernel, Mixture, make_kernel
 from tfrec_div.rerank.long_tail_xquad import LongTailXQuAD
-from tfrec_div.rerank.methods import METHODS, reranker_class
+from tfrec_div.rerank.methods import METHODS, make_reranker, reranker_class
 from tfrec_div.rerank.mmr import MMR
 from tfrec_div.rerank.msd import MSD
 from tfrec_div.rerank.pm2 import PM2
@@ -35,6 +36,7 @@ __all__ = [
     "RBF",
     "SCORE_NORMALIZATIONS",
     "SSD",
+    "Adaptive",
     "AspectReranker",
     "AtLeast",
     "AtMost",
@@ -56,6 +58,7 @@ __all__ = [
     "XQuAD",
     "diversify",
     "make_kernel",
+    "make_reranker",
     "normalize_scores",
     "reranker_class",
 ]

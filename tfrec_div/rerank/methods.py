@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.calibrated import Calibrated
 from tfrec_div.rerank.cover import COVER
@@ -42,3 +46,29 @@ def reranker_class(method: str) -> type[Reranker]:
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; received {method!r}")
     return METHODS[method]
+
+
+def make_reranker(method: str, options: Mapping[str, Any] | None = None, **arguments: Any) -> Reranker:
+    """A re-ranker from what a user writes.
+
+    Args:
+        method: a name in `METHODS`.
+        options: further arguments of its class by name.
+        **arguments: `k` and the like.
+
+    Raises:
+        ValueError: an unknown method or option, or a value that does not fit.
+
+    Example:
+        >>> make_reranker("ssd", {"window": 5}, k=3).window
+        5
+    """
+    layer = reranker_class(method)
+    known = [name for name in inspect.signature(layer).parameters if name not in ("kwargs", *arguments)]
+    for name in options or ():
+        if name not in known:
+            raise ValueError(f"{layer.__name__} has no option {name!r}; there are {', '.join(known)}")
+    try:
+        return layer(**arguments, **(options or {}))
+    except TypeError as error:
+        raise ValueError(f"{layer.__name__}: {error}") from error

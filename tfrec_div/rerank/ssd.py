@@ -107,6 +107,10 @@ class SSD(KernelReranker):
             held = Rows.of(basis)
             new = row - held.mix(held.dot(row))
             new *= tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(new), axis=1, keepdims=True), _TINY))
+            if self.append_bias and not (isinstance(pool.context, int) and pool.context == 0):
+                # The padding of a context has nothing but the bias, and explains none of it.
+                padding = tf.reduce_all(row[:, :-1] == 0.0, axis=1, keepdims=True) & (step < pool.context)
+                new = tf.where(padding, 0.0, new)
             part = tf.square(rows.dot(new))
             left -= part
             if explained:  # what the basis that leaves the window explained is novel again

@@ -82,6 +82,8 @@ def export(recommender: Recommender, path: str | Path, verify: bool = True) -> P
             "num_candidates": recommender.num_candidates,
             "reranker": recommender.reranker and recommender.reranker.get_config(),
             "diversity": recommender.diversity,
+            "tuned": recommender.tuned,
+            "adaptive": recommender.adaptive and recommender.adaptive.get_config(),
             "users": len(users),
             "items": len(recommender.catalog),
             "verified_users": len(users) if verify else 0,

@@ -50,7 +50,7 @@ class ServingModule(tf.Module):
         self._tables = raw.tables
         # The Keras objects stay out of the module's sight: their variables are all that the functions need, and
         # Keras' own tracing of every layer would double the export.
-        self._weights = [*recommender.variables_of_users, *retriever.weights]
+        self._weights = [*recommender.variables_in_use, *retriever.weights]
         self.functions = {
             name: function.get_concrete_function()
             for name, function in self._functions(recommender, encoders, raw).items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from tfrec_div.precision import PRECISIONS
 FEATURES = ("id", "history", "text", "image", "categories", "numbers", "users")
 SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_users", "none")
 MODELS = ("two_tower",)
-RERANKERS = ("mmr", "dpp", "none")
+# Those of `rerank.METHODS`, which takes TensorFlow to import.
+RERANKERS = ("mmr", "msd", "dpp", "ssd", "cover", "none")
 FUSIONS = ("concat", "projected", "gated", "attention", "cross_modal", "bilinear")
 NEGATIVES = ("uniform", "memory", "mined", "shown")
 USER_TEXTS = ("none", "features", "history_titles", "reviews")
@@ -52,7 +53,8 @@ class TrainConfig:
         batch_size: Interactions a step.
         test: What is held out to evaluate on: a split's name, or "none".
         test_fraction: Share that the split holds out, where it has one.
-        reranker: "mmr", "dpp", or "none".
+        reranker: Re-ranker of the pages, out of `RERANKERS`.
+        reranker_options: Further arguments of the re-ranker's class, such as `{"window": 5}`.
         diversity: Level of the re-ranker, in [0, 1].
         k: Length of a page.
         num_candidates: Items that the re-ranker chooses from.
@@ -94,6 +96,7 @@ class TrainConfig:
     user_text: str = "none"
     negatives: tuple[str, ...] = ()
     item_id_dropout: float = 0.0
+    reranker_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         # What a file says may be of any type.
@@ -120,6 +123,8 @@ class TrainConfig:
         for name in ("text", "image"):
             if not isinstance(getattr(self, name), str):
                 raise _refusal(name, "a name or a path", getattr(self, name))
+        if not isinstance(self.reranker_options, dict):
+            raise _refusal("reranker_options", "a mapping from names to values", self.reranker_options)
         for name, lowest in LOWEST.items():
             value = getattr(self, name)
             if name == "epochs" and value is None:

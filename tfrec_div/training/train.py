@@ -12,10 +12,12 @@ from pathlib import Path
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.item_features import check_features
 from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
 from tfrec_div.models.two_tower import TwoTower
-from tfrec_div.recommender import Recommender
-from tfrec_div.rerank.methods import reranker_class
+from tfrec_div.recommender import Recommender, features_needed
+from tfrec_div.rerank.base import Reranker
+from tfrec_div.rerank.methods import make_reranker
 from tfrec_div.tasks.negatives import MemoryNegatives, MinedNegatives, ShownNegatives, UniformNegatives
 from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.pretrained import find_image_weights, find_text_model
@@ -109,6 +111,7 @@ def train(
         model.compile()
     if not chief:
         say("This worker writes nothing: the folder of the run is the first one's.")
+    reranker = _reranker(config, data, model)
     for line in announcements:
         say(line)
     if strategy.num_replicas_in_sync > 1:
@@ -153,7 +156,7 @@ def train(
     if strategy.cluster_resolver is not None:
         model = _of_one_process(model)
     recommender = Recommender(
-        model, data, reranker=_reranker(config), k=config.k, num_candidates=config.num_candidates
+        model, data, reranker=reranker, k=config.k, num_candidates=config.num_candidates
     )
     if not chief:
         recommender.update_histories(train_part.interactions)
@@ -303,7 +306,21 @@ def _beyond_accuracy(
         return []
 
 
-def _reranker(config: TrainConfig):
+def _reranker(config: TrainConfig, data: Dataset, model: TwoTower) -> Reranker | None:
     if config.reranker == "none":
         return None
-    return reranker_class(config.reranker)(k=config.k, diversity=config.diversity)
+    try:
+        layer = make_reranker(
+            config.reranker, config.reranker_options, k=config.k, diversity=config.diversity
+        )
+    except ValueError as error:
+        raise DataError(
+            [Problem("reranker_options", None, None, "arguments that fit", str(error))]
+        ) from error
+    try:
+        check_features(features_needed(layer), config.reranker, model, data.catalog)
+    except ValueError as error:
+        raise DataError(
+            [Problem("reranker", None, None, "one that the items are fit for", str(error))]
+        ) from error
+    return layer

@@ -1,0 +1,189 @@
+"""The features of the items that re-rankers read, by row, in variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.data.catalog import Catalog
+from tfrec_div.towers.content import content_vectors
+
+TOWERS = ("text", "image")
+# The items that together hold this share of the interactions are the popular ones, the others the long tail.
+HEAD = 0.8
+
+
+class ItemFeatures(tf.Module):
+    """Tables of item features; each is made when a re-ranker first needs it.
+
+    A table is float [items, dim], or whole numbers [items], a code per item (-1: none). There are
+
+    - `vectors`: what diversity is measured on by default;
+    - `aspects`: which categories an item has, those of the catalogue's first multivalued category;
+    - `groups`: 1 for an item of the long tail, 0 for the popular ones that hold 80 % of the interactions;
+    - `text`, `image`: the content vectors of that tower;
+    - the name of any category: its codes, or which values an item has where there may be several;
+    - whatever was given.
+
+    Args:
+        retriever: Model whose towers' content is read.
+        catalog: The items.
+        vectors: Float [items, dim], the feature `vectors`.
+        own: Features by name, instead of those above or besides them: numbers, or strings [items], whose codes are
+            those of their alphabetical order ("" is none).
+
+    Raises:
+        ValueError: If an array is no such feature.
+    """
+
+    def __init__(
+        self, retriever: keras.Model, catalog: Catalog, vectors: Any, own: Mapping[str, Any] | None = None
+    ):
+        super().__init__(name="item_features")
+        self._retriever, self._catalog = retriever, catalog
+        self._tables: dict[str, tf.Variable] = {}
+        self.own = frozenset(own or ())
+        for name, values in {"vectors": vectors, **(own or {})}.items():
+            self._tables[name] = _variable(_checked(f"features[{name!r}]", values, len(catalog)))
+
+    def require(self, names: Iterable[str], by: str, item_counts: np.ndarray) -> None:
+        """Makes the tables that are not there yet.
+
+        Args:
+            names: Names of features.
+            by: Who needs them, for the message.
+            item_counts: Interactions of each item, int [items].
+
+        Raises:
+            ValueError: If the items have no such feature; the message says what there is.
+        """
+        for name in names:
+            if name not in self._tables:
+                self._tables[name] = _variable(self._made(name, by, item_counts))
+
+    def refresh(self, item_counts: np.ndarray) -> None:
+        """Makes anew what follows from the histories: which items are popular."""
+        if "groups" in self._tables and "groups" not in self.own:
+            self._tables["groups"].assign(long_tail(item_counts).astype(np.int32))
+
+    def copy(self) -> ItemFeatures:
+        """Returns features that share the tables, but for those that follow from the histories."""
+        other = ItemFeatures.__new__(ItemFeatures)
+        tf.Module.__init__(other, name="item_features")
+        other._retriever, other._catalog, other.own = self._retriever, self._catalog, self.own
+        other._tables = dict(self._tables)
+        if "groups" not in self.own:
+            other._tables.pop("groups", None)
+        return other
+
+    def __getitem__(self, name: str) -> tf.Variable:
+        """The table of a feature."""
+        return self._tables[name]
+
+    @property
+    def tables(self) -> dict[str, tf.Variable]:
+        """All tables by name."""
+        return dict(self._tables)
+
+    def of(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Returns a feature of candidates, [batch, n] or [batch, n, dim]; what that of the row -1 is does not count.
+
+        Args:
+            name: Name of a table.
+            rows: Integer [batch, n].
+        """
+        return tf.gather(self._tables[name], tf.maximum(rows, 0))
+
+    def of_context(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Returns a feature of items shown before; that of the row -1 is missing: zeros, or the code -1."""
+        found = self.of(name, rows)
+        if found.shape.rank == 2:
+            return tf.where(rows >= 0, found, -1)
+        return tf.where(rows[:, :, tf.newaxis] >= 0, found, 0.0)
+
+    def _made(self, name: str, by: str, item_counts: np.ndarray) -> np.ndarray:
+        check_features([name], by, self._retriever, self._catalog, self._tables)
+        if name == "groups":
+            return long_tail(item_counts).astype(np.int32)
+        if name == "aspects":
+            return self._catalog.category_matrix()
+        if name in _towers(self._retriever):
+            return content_vectors({name: self._retriever.content(name)})
+        codes = self._catalog.encoded()[name]
+        several = getattr(self._catalog.schema.feature("item", name), "multivalued", False)
+        return self._catalog.category_matrix(name) if several else codes[:, 0] - 1
+
+
+def check_features(
+    names: Iterable[str], by: str, retriever: keras.Model, catalog: Catalog, own: Iterable[str] = ()
+) -> None:
+    """Refuses a re-ranker whose features the items do not have.
+
+    Args:
+        names: Names of features that it needs.
+        by: Who needs them, for the message.
+        retriever: Model whose towers' content may be read.
+        catalog: The items.
+        own: Names of features that are given.
+
+    Raises:
+        ValueError: If there is no such feature; the message says what there is.
+    """
+    categories = [feature.name for feature in catalog.schema.features_of("item", "category")]
+    aspects = ["aspects"] if categories else []
+    there = list(dict.fromkeys(["vectors", "groups", *aspects, *_towers(retriever), *categories, *own]))
+    for name in names:
+        if name not in there:
+            what = "a category of the items" if name == "aspects" else "a feature of the items"
+            raise ValueError(
+                f"{by} reads {name!r}, {what}, which this catalogue does not have; there are {', '.join(there)}; "
+                f"any other can be given as features={{{name!r}: array}}"
+            )
+
+
+def long_tail(item_counts: np.ndarray) -> np.ndarray:
+    """Returns which items are not among the most popular ones that together hold 80 % of the interactions.
+
+    Args:
+        item_counts: Interactions of each item, int [items].
+
+    Example:
+        >>> long_tail(np.array([1, 6, 2, 1])).tolist()
+        [True, False, False, True]
+    """
+    order = np.argsort(-item_counts, kind="stable")
+    before = np.cumsum(item_counts[order]) - item_counts[order]
+    tail = np.ones(len(item_counts), bool)
+    # Up to the item with which the share is reached.
+    tail[order[before < HEAD * item_counts.sum() - 1e-9 * item_counts.sum()]] = False
+    return tail
+
+
+def _towers(retriever: keras.Model) -> list[str]:
+    there = {name.partition("/")[0] for name in retriever.item_table.values}
+    return [tower for tower in TOWERS if tower in there]
+
+
+def _checked(argument: str, values: Any, items: int) -> np.ndarray:
+    values = np.asarray(values)
+    kinds = {1: "iubOUS", 2: "iubf"}.get(values.ndim, "")
+    if values.shape[:1] != (items,) or values.dtype.kind not in kinds:
+        raise ValueError(
+            f"{argument}: expected numbers [{items}, dim], or codes (whole numbers or strings) [{items}]; "
+            f"got {values.dtype} {list(values.shape)}"
+        )
+    if values.dtype.kind in "OUS":
+        distinct, values = np.unique(values.astype(str), return_inverse=True)
+        # The empty string is the first of all.
+        values = values - int("" in distinct[:1])
+    values = values.astype(np.int32 if values.ndim == 1 else np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{argument}: expected finite numbers, got {values[~np.isfinite(values)][0]}")
+    return values
+
+
+def _variable(values: np.ndarray) -> tf.Variable:
+    return tf.Variable(values, trainable=False, name="item_feature")
