@@ -176,6 +176,10 @@ def choose(
     return sides
 
 
+def up_to_its_end(points: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    return second_at(points, np.minimum(levels, points[:, 0].max()))
+
+
 def compare(ours: Side, theirs: Side, reference: tuple[float, float], times: int) -> bool:
     """Prints both comparisons; returns whether both hold."""
     draws = resamples(ours.users.shape[1], times)
@@ -190,13 +194,10 @@ def compare(ours: Side, theirs: Side, reference: tuple[float, float], times: int
     levels = np.linspace(reference[0], reach.max(), 12)
     values = [second_at(side.points, levels) for side in (ours, theirs)]
     # A front of a resample may end a little before the last level; there its end is taken.
-    each = [
-        np.stack([second_at(draw, np.minimum(levels, draw[:, 0].max())) for draw in side])
-        for side in (mine, other)
-    ]
+    each = [np.stack([up_to_its_end(draw, levels) for draw in side]) for side in (mine, other)]
     lows, highs = interval(each[0] - each[1])
     means = interval((each[0] - each[1]).mean(1))
-    gain = (values[0] - values[1]).mean()
+    gain = (up_to_its_end(ours.points, levels) - values[1]).mean()
     print(f"  NDCG, mean over the levels: difference {gain:+.4f}, 95 % [{means[0]:+.4f}, {means[1]:+.4f}]")
     print("   ILD    NDCG ours  pyversity  difference, 95 %")
     for row in zip(levels, *values, lows, highs, strict=True):
