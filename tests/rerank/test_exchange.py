@@ -109,7 +109,7 @@ def test_config_and_message():
 
 
 def test_refuses_what_exchanges_would_break():
-    with pytest.raises(ValueError, match="MSD: exchanges do not keep constraints.*received 3"):
+    with pytest.raises(ValueError, match=r"MSD: exchanges do not keep constraints.*received 3"):
         MSD(exchanges=3, constraints=[AtMost(1, by="brand")])
     lists = {**random_lists(2, 5), "pinned": [[1], [2]]}
     with pytest.raises(
