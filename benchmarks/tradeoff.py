@@ -37,6 +37,7 @@ from tradeoff_settings import (
 
 CANDIDATES = 100
 DISCOUNTS = 1.0 / np.log2(np.arange(2, K + 2))
+PICKS = "ours, in the order of the picks"
 SPACES = {"genre": "ILD@10 of genres", "vec": "ILD@10 of MiniLM vectors"}
 
 
@@ -149,6 +150,36 @@ class Side(NamedTuple):
         return self.users.mean(1)
 
 
+def choose(
+    tried: dict[str, list[Setting]],
+    lists: dict[str, Lists],
+    vectors: np.ndarray,
+    least: float,
+    most: int,
+    title: str,
+) -> dict[str, Side]:
+    """The settings on the front of the validation split, at most so many a side, on the test split."""
+    found: dict[tuple[bool, Setting], np.ndarray] = {}
+    for name in ("ours", "pyversity"):
+        users = run(name, lists["validation"], vectors, tried[name], f"{title}, validation")
+        found |= {(name == "pyversity", s): p for s, p in zip(tried[name], users.mean(1), strict=True)}
+    print(f"\n{title}: figures of the test split, of settings chosen on the validation split")
+    sides = {}
+    for name, settings in tried.items():
+        points = np.stack([found[name == "pyversity", setting] for setting in settings])
+        points[points[:, 0] < least - 1e-9] = 0.0  # less diverse than the order of the scores
+        best = [settings[n] for n in front(points, most)]
+        sides[name] = Side(best, run(name, lists["test"], vectors, best, f"{title}, test"))
+        print(f" {name} ({len(settings)} settings tried)")
+        for setting, (ild, ndcg) in zip(best, sides[name].points, strict=True):
+            print(f"  NDCG@10 {ndcg:.4f} @ ILD@10 {ild:.3f}  {setting}")
+    return sides
+
+
+def up_to_its_end(points: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    return second_at(points, np.minimum(levels, points[:, 0].max()))
+
+
 def compare(ours: Side, theirs: Side, reference: tuple[float, float], times: int) -> bool:
     """Prints both comparisons; returns whether both hold."""
     draws = resamples(ours.users.shape[1], times)
@@ -163,13 +194,10 @@ def compare(ours: Side, theirs: Side, reference: tuple[float, float], times: int
     levels = np.linspace(reference[0], reach.max(), 12)
     values = [second_at(side.points, levels) for side in (ours, theirs)]
     # A front of a resample may end a little before the last level; there its end is taken.
-    each = [
-        np.stack([second_at(draw, np.minimum(levels, draw[:, 0].max())) for draw in side])
-        for side in (mine, other)
-    ]
+    each = [np.stack([up_to_its_end(draw, levels) for draw in side]) for side in (mine, other)]
     lows, highs = interval(each[0] - each[1])
     means = interval((each[0] - each[1]).mean(1))
-    gain = (values[0] - values[1]).mean()
+    gain = (up_to_its_end(ours.points, levels) - values[1]).mean()
     print(f"  NDCG, mean over the levels: difference {gain:+.4f}, 95 % [{means[0]:+.4f}, {means[1]:+.4f}]")
     print("   ILD    NDCG ours  pyversity  difference, 95 %")
     for row in zip(levels, *values, lows, highs, strict=True):
@@ -248,37 +276,19 @@ def main() -> int:
     print(f"{arguments.base}, in the order of its scores, test split:")
     check_against(protocol, data, splits["test"], lists["test"], plain["test"], arguments.vec)
 
+    ours = all_settings(OURS)
     tried = {
-        "ours": all_settings(OURS),
-        "ours, in the order of the picks": [],
+        "ours": ours,
+        PICKS: [setting for setting in ours if ("order", "score") not in setting.options],
         "pyversity": all_settings(THEIRS, float(np.ptp(lists["validation"].scores, axis=1).mean())),
     }
-    tried["ours, in the order of the picks"] = [
-        setting for setting in tried["ours"] if ("order", "score") not in setting.options
-    ]
     holds, fronts, plain_points = True, {}, {}
     for space, vectors in spaces.items():
         floor = measure(lists["validation"], vectors, plain["validation"]).mean(0)
         plain_points[space] = measure(lists["test"], vectors, plain["test"]).mean(0)
-        points: dict[tuple[bool, Setting], np.ndarray] = {}
-        for name in ("ours", "pyversity"):
-            figures = run(
-                name, lists["validation"], vectors, tried[name], f"{SPACES[space]}, validation"
-            ).mean(1)
-            points |= {(name == "pyversity", s): point for s, point in zip(tried[name], figures, strict=True)}
-        print(f"\n{SPACES[space]}: figures of the test split, of settings chosen on the validation split")
-        sides = {}
-        for name, settings in tried.items():
-            on_validation = np.stack([points[name == "pyversity", setting] for setting in settings])
-            # Less diverse than the order of the scores is no diversification.
-            on_validation[on_validation[:, 0] < floor[0] - 1e-9] = 0.0
-            best = [settings[n] for n in front(on_validation, arguments.points)]
-            sides[name] = Side(best, run(name, lists["test"], vectors, best, f"{SPACES[space]}, test"))
-            print(f" {name} ({len(settings)} settings tried)")
-            for setting, (ild, ndcg) in zip(best, sides[name].points, strict=True):
-                print(f"  NDCG@10 {ndcg:.4f} @ ILD@10 {ild:.3f}  {setting}")
+        sides = choose(tried, lists, vectors, floor[0], arguments.points, SPACES[space])
         reference = (float(plain_points[space][0]), float(floor[1]) / 2.0)
-        for name in ("ours", "ours, in the order of the picks"):
+        for name in ("ours", PICKS):
             print(f" {name}, against pyversity")
             above = compare(sides[name], sides["pyversity"], reference, arguments.resamples)
             holds &= above or name != "ours"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank import MSD
+from tfrec_div.rerank import MSD, AtMost
 
 HALF = 2.0**-0.5
 
@@ -106,3 +106,13 @@ def test_config_and_message():
     assert again.exchanges == 7
     with pytest.raises(ValueError, match="MSD: exchanges must be a whole number of at least 0; received -1"):
         MSD(exchanges=-1)
+
+
+def test_refuses_what_exchanges_would_break():
+    with pytest.raises(ValueError, match=r"MSD: exchanges do not keep constraints.*received 3"):
+        MSD(exchanges=3, constraints=[AtMost(1, by="brand")])
+    lists = {**random_lists(2, 5), "pinned": [[1], [2]]}
+    with pytest.raises(
+        ValueError, match=r"MSD: exchanges do not keep the places that inputs\['pinned'\] name"
+    ):
+        MSD(k=2, exchanges=3)(lists)

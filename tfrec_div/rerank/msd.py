@@ -24,7 +24,8 @@ class MSD(KernelReranker):
     Picks one after the other reach at least half of the largest sum in theory, and miss most of it where diversity
     counts much, since the best score stays. With `exchanges`, picked items are then exchanged for others, one at a
     time, while that raises the sum over the page (Borodin, Lee and Ye, 2012). The best score may go, a shorter `k`
-    is no prefix, and the order of the picks means little: `order="score"` belongs with it.
+    is no prefix, and the order of the picks means little: `order="score"` belongs with it. They do not go with
+    constraints or pinned items.
 
     Inputs, output and other arguments: see `KernelReranker`. At `diversity` 1 only the first pick depends on the
     scores, and with exchanges none has to.
@@ -35,7 +36,7 @@ class MSD(KernelReranker):
         score_normalization: see `Reranker`.
         kernel: see `KernelReranker`.
         exchanges: how many exchanges at most, at least 0.
-        **kwargs: `order`, and those of `keras.layers.Layer`.
+        **kwargs: `order` and `constraints`, and those of `keras.layers.Layer`.
 
     Example:
         >>> from tfrec_div.rerank import MSD
@@ -56,11 +57,24 @@ class MSD(KernelReranker):
         super().__init__(k, diversity, score_normalization, kernel, **kwargs)
         if isinstance(exchanges, bool) or int(exchanges) != exchanges or exchanges < 0:
             raise ValueError(f"MSD: exchanges must be a whole number of at least 0; received {exchanges!r}")
+        if exchanges and self.constraints:
+            raise ValueError(
+                f"MSD: exchanges do not keep constraints; expected exchanges=0 with them, received {exchanges}"
+            )
         self.exchanges = int(exchanges)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {**super().get_config(), "exchanges": self.exchanges}
+
+    def page(self, inputs: dict[str, Any], picks: int | tf.Tensor) -> tf.Tensor:
+        """See `Reranker`."""
+        if self.exchanges and "pinned" in inputs:
+            raise ValueError(
+                "MSD: exchanges do not keep the places that inputs['pinned'] name; expected exchanges=0 with them, "
+                f"received {self.exchanges}"
+            )
+        return super().page(inputs, picks)
 
     def start(self, pool: Pool) -> Selection:
         """First pick by score; then one product with all rows a pick.
