@@ -166,7 +166,8 @@ def test_pins_are_honoured_by_every_method_at_every_level():
             inputs[key] = (
                 rng.integers(0, 2, (3, 9)) if key == "groups" else rng.random((3, 9, 5)).astype(np.float32)
             )
-        inputs |= {key: rng.random((3, 5)) for key in layer.profiles}
+        groups = 5 if "aspects" in layer.features else 2
+        inputs |= {key: rng.random((3, groups)) for key in layer.profiles}
         pages = layer(inputs).numpy()
         assert pages[:, 1:3].tolist() == [[8, 7]] * 3
         assert all(len(set(page)) == 4 for page in pages.tolist())

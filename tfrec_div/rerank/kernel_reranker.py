@@ -27,7 +27,7 @@ class KernelReranker(Reranker):
         k: int = 10,
         diversity: float = 0.3,
         score_normalization: str = "minmax",
-        kernel: str | Kernel = "cosine",
+        kernel: str | Kernel | dict[str, Any] = "cosine",
         **kwargs: Any,
     ) -> None:
         super().__init__(k, diversity, score_normalization, **kwargs)

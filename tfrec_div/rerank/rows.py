@@ -70,13 +70,11 @@ class Rows:
         """Each row times its factor `[batch, candidates]`; a factor of 0 also clears what is not finite."""
         if not self.one_list:
             return Rows(tf.math.multiply_no_nan(self.blocks[0], factors[:, :, tf.newaxis]))
-        start, blocks = 0, []
-        for block in self.blocks:
-            stop = start + block.shape[0] if len(self.blocks) > 1 else None
-            part = factors[0, start:stop] if len(self.blocks) > 1 else factors[0]
-            blocks.append(tf.math.multiply_no_nan(block, part[:, tf.newaxis]))
-            start = stop
-        return Rows(*blocks)
+        if len(self.blocks) == 1:
+            return Rows(tf.math.multiply_no_nan(self.blocks[0], factors[0][:, tf.newaxis]))
+        parts = tf.split(factors[0], [block.shape[0] for block in self.blocks])
+        pairs = zip(self.blocks, parts, strict=True)
+        return Rows(*(tf.math.multiply_no_nan(block, part[:, tf.newaxis]) for block, part in pairs))
 
     def unit(self, lengths: tf.Tensor | float = 1.0) -> Rows:
         """Rows of the given length `[batch, candidates]` or broadcast to it.

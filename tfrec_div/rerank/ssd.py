@@ -118,7 +118,7 @@ class SSD(KernelReranker):
                 explained = [put(explained[0], step % slots, part)]
             return keep_closed(gain, gains(left)), (left, put(basis, step % slots, new), *explained)
 
-        state = (left, tf.zeros([batch, slots, rows.dim]))
+        state: State = (left, tf.zeros([batch, slots, rows.dim]))
         if self.window is not None:
             state = (*state, tf.zeros([batch, slots, columns]))
         gain = tf.where(pool.valid, gains(left), float("-inf"))

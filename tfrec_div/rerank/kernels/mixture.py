@@ -59,13 +59,9 @@ class Mixture(Kernel):
 
     def rows(self, pool: Pool) -> Rows:
         """The rows of all kernels side by side."""
-        return functools.reduce(
-            lambda left, right: left.beside_rows(right),
-            (
-                kernel.rows(pool).map(lambda block, root=share**0.5: root * block)
-                for share, kernel in self._shares()
-            ),
-        )
+        parts = [(share**0.5, kernel.rows(pool)) for share, kernel in self._shares()]
+        scaled = [rows.map(functools.partial(operator.mul, root)) for root, rows in parts]
+        return functools.reduce(Rows.beside_rows, scaled)
 
     def own(self, pool: Pool) -> tf.Tensor:
         """See `Kernel`."""
