@@ -31,9 +31,9 @@ class KernelReranker(Reranker):
         **kwargs: Any,
     ) -> None:
         super().__init__(k, diversity, score_normalization, **kwargs)
-        if isinstance(kernel, dict):
-            kernel = keras.saving.deserialize_keras_object(kernel)
-        self.kernel = make_kernel(kernel)
+        # A layer that is loaded gets the kernel as it was saved.
+        loaded = keras.saving.deserialize_keras_object(kernel) if isinstance(kernel, dict) else kernel
+        self.kernel = make_kernel(loaded)
 
     @property
     def features(self) -> tuple[str, ...]:
