@@ -77,11 +77,13 @@ class Compiled:
         common = _fill_candidates(common)
         pages, finite = [], []
         for start in range(0, lists, _MOST_LISTS):
-            block = {key: value[start : start + _MOST_LISTS] for key, value in common.items()}
+            block = common
+            if lists > _MOST_LISTS:  # a slice is a copy
+                block = {key: value[start : start + _MOST_LISTS] for key, value in common.items()}
             size = block["scores"].shape[0]
             block = _fill_lists(block, 1 << (size - 1).bit_length())
             page, all_finite = self._function(tuple(sorted(block)), picks)(block)
-            pages.append(page[:size])
+            pages.append(page if page.shape[0] == size else page[:size])
             finite.append(all_finite)
         if not all(finite):
             check_values(name, inputs)
