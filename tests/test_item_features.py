@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tfrec_div._keras import tf
-from tfrec_div.item_features import ItemFeatures, long_tail
+from tfrec_div.item_features import ItemFeatures
+from tfrec_div.metrics import long_tail
 
 COUNTS = np.arange(50)
 
@@ -17,14 +18,6 @@ def features(model, parts):
 def made(features, name):
     features.require([name], "Probe", COUNTS)
     return features[name].numpy()
-
-
-def test_the_long_tail_is_all_but_the_most_popular_items_with_80_percent_of_the_interactions():
-    assert long_tail(np.array([1, 6, 2, 1])).tolist() == [True, False, False, True]
-    # The item with which the share is reached is popular; of equally popular ones the lower row comes first.
-    assert long_tail(np.array([10, 10, 10, 10])).tolist() == [False] * 4
-    assert long_tail(np.array([5, 5, 5, 5, 5])).tolist() == [False] * 4 + [True]
-    assert long_tail(np.zeros(3, int)).tolist() == [True] * 3
 
 
 def test_aspects_are_the_categories_and_groups_the_long_tail(features, parts):

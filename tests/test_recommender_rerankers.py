@@ -9,7 +9,7 @@ import tfrec_div as td
 from tests.taste import Taste
 from tfrec_div._keras import keras, tf
 from tfrec_div.recommender import Recommender
-from tfrec_div.rerank import DPP, METHODS, MMR, SSD, Adaptive, Selection
+from tfrec_div.rerank import DPP, METHODS, MMR, SSD, Adaptive, AtMost, MinGap, Selection
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div_tests")
@@ -23,25 +23,6 @@ class TailTaste(Taste):
         share = tf.gather(pool.profiles["user_profile"], pool.features["groups"], batch_dims=1)
         gain = tf.where(pool.valid, pool.diversity * share + (1.0 - pool.diversity) * pool.relevance, -np.inf)
         return Selection(gain, gain, lambda gain, state, pick, step: (gain, state))
-
-
-@keras.utils.register_keras_serializable(package="tfrec_div_tests")
-class TwoABrand(MMR):
-    """At most two of a brand: a stand-in for a re-ranker with constraints."""
-
-    constraints = ("two a brand",)
-
-    @property
-    def required(self):
-        return (*self.features, "brand")
-
-    def checked(self, inputs):
-        return super().checked({key: value for key, value in inputs.items() if key != "brand"})
-
-    def relaxed(self, inputs, positions):
-        brand = tf.gather(inputs["brand"], tf.maximum(positions, 0), batch_dims=1)
-        same = tf.reduce_sum(tf.cast(brand[:, :, tf.newaxis] == brand[:, tf.newaxis], tf.int32), axis=2)
-        return {"two a brand": tf.reduce_any(same > 2, axis=1)}
 
 
 @pytest.fixture(scope="module")
@@ -223,16 +204,20 @@ def test_another_reranker_may_be_taken_and_the_first_recommender_stays(model, sh
 
 
 def test_constraints_that_gave_way_are_reported_with_one_warning(model, shop, users):
-    brand = np.zeros(50, int)
-    recommender = make(model, shop, TwoABrand(k=3), features={"brand": brand})
+    layer = MMR(k=3, constraints=[AtMost(2, by="maker"), MinGap(1, by="brand")])
+    name = "AtMost(2, by='maker')"
+    recommender = make(model, shop, layer, features={"maker": np.zeros(50, int)})
     with pytest.warns(
-        UserWarning, match="constraints that could not be kept, of 60 users: two a brand for 60"
+        UserWarning, match="constraints that could not be kept, of 60 users: AtMost.* for 60"
     ) as said:
         pages = recommender.recommend(users)
     assert len(said) == 1
-    assert pages.relaxed["two a brand"].tolist() == [True] * 60
-    kept = make(model, shop, TwoABrand(k=3), features={"brand": np.arange(50)}).recommend(users)
-    assert kept.relaxed["two a brand"].tolist() == [False] * 60
+    assert pages.relaxed[name].tolist() == [True] * 60
+    kept = make(model, shop, layer, features={"maker": np.arange(50)}).recommend(users)
+    assert kept.relaxed[name].tolist() == [False] * 60
+    brand = np.append(shop.catalog.columns["brand"], "")[kept.rows]
+    apart = (brand[:, :-1] != brand[:, 1:]) | (brand[:, :-1] == "")
+    np.testing.assert_array_equal(apart.all(axis=1), ~kept.relaxed["MinGap(1, by='brand')"])
     assert make(model, shop, MMR(k=3)).recommend(users).relaxed == {}
 
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.catalog import Catalog
+from tfrec_div.metrics import long_tail
 from tfrec_div.towers.content import content_vectors
 
 TOWERS = ("text", "image")
-# The items that together hold this share of the interactions are the popular ones, the others the long tail.
-HEAD = 0.8
 
 
 class ItemFeatures(tf.Module):
@@ -142,24 +141,6 @@ def check_features(
                 f"{by} reads {name!r}, {what}, which this catalogue does not have; there are {', '.join(there)}; "
                 f"any other can be given as features={{{name!r}: array}}"
             )
-
-
-def long_tail(item_counts: np.ndarray) -> np.ndarray:
-    """Returns which items are not among the most popular ones that together hold 80 % of the interactions.
-
-    Args:
-        item_counts: Interactions of each item, int [items].
-
-    Example:
-        >>> long_tail(np.array([1, 6, 2, 1])).tolist()
-        [True, False, False, True]
-    """
-    order = np.argsort(-item_counts, kind="stable")
-    before = np.cumsum(item_counts[order]) - item_counts[order]
-    tail = np.ones(len(item_counts), bool)
-    # Up to the item with which the share is reached.
-    tail[order[before < HEAD * item_counts.sum() - 1e-9 * item_counts.sum()]] = False
-    return tail
 
 
 def _towers(retriever: keras.Model) -> list[str]:

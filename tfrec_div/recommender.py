@@ -178,7 +178,7 @@ class Recommender(tf.Module):
     @property
     def variables_in_use(self) -> list[tf.Variable]:
         """What an export holds besides the retriever's weights: histories, and what the re-ranker reads."""
-        names = () if self.reranker is None else _read_by(self.reranker)
+        names = () if self.reranker is None else self.reranker.required
         profile = [] if self._profile is None else self._profile.variables_in_use
         levels = [] if self.adaptive is None else [self._levels]
         return [*self._histories.state.values(), *(self.features[name] for name in names), *profile, *levels]
@@ -293,7 +293,7 @@ class Recommender(tf.Module):
                 "candidate_mask": rows >= 0,
                 "diversity": self._level(diversity, query.get("user_id"), tf.shape(rows)[:1]),
                 "k": k,
-                **{name: self.features.of(name, rows) for name in _read_by(layer)},
+                **{name: self.features.of(name, rows) for name in layer.required},
             }
             if self._profile is not None:
                 given = query.get("user_profile")
@@ -301,11 +301,11 @@ class Recommender(tf.Module):
                 inputs["user_profile"] = nobody if given is None else given
             if context is not None:
                 shown = {
-                    f"context_{name}": self.features.of_context(name, context) for name in _read_by(layer)
+                    f"context_{name}": self.features.of_context(name, context) for name in layer.required
                 }
                 inputs.update(shown)
             positions = layer(inputs)
-            if getattr(layer, "constraints", ()):
+            if layer.constraints:
                 relaxed = layer.relaxed(inputs, positions)
             chosen = tf.maximum(positions, 0)
             rows = tf.where(positions >= 0, tf.gather(rows, chosen, batch_dims=1), -1)
@@ -537,11 +537,6 @@ class Recommender(tf.Module):
         return load_recommender(path)
 
 
-def _read_by(reranker: Reranker) -> tuple[str, ...]:
-    """Returns the item features that a re-ranker and its constraints read."""
-    return getattr(reranker, "required", reranker.features)
-
-
 def _profile_over(reranker: Reranker) -> str:
     """Returns the feature whose shares in a history are the user's profile."""
     return getattr(reranker, "profile_over", "aspects" if "aspects" in reranker.features else "groups")
@@ -554,7 +549,7 @@ def features_needed(reranker: Reranker) -> tuple[str, ...]:
         reranker: A re-ranking layer.
     """
     profile = (_profile_over(reranker),) if "user_profile" in reranker.profiles else ()
-    return tuple(dict.fromkeys((*_read_by(reranker), *profile)))
+    return tuple(dict.fromkeys((*reranker.required, *profile)))
 
 
 def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 import tfrec_div as td
 from tests.taste import Taste
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank import DPP, MMR, Adaptive
+from tfrec_div.rerank import DPP, MMR, Adaptive, AtMost, Calibrated, LongTailXQuAD
 from tfrec_div.serving.export import export
 
 
@@ -49,6 +49,8 @@ LAYERS = {
     "dpp": DPP(k=5, diversity=0.8),
     "mixture": MMR(k=5, diversity=0.8, kernel="0.6 jaccard(categories), 0.4 equality(colour)"),
     "taste": Taste(k=5, diversity=0.8),
+    "calibrated": Calibrated(k=5, diversity=0.8),
+    "tail": LongTailXQuAD(k=5, diversity=0.8, constraints=[AtMost(2, by="brand")]),
 }
 
 

@@ -17,7 +17,20 @@ FEATURES = ("id", "history", "text", "image", "categories", "numbers", "users")
 SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_users", "none")
 MODELS = ("two_tower",)
 # Those of `rerank.METHODS`, which takes TensorFlow to import.
-RERANKERS = ("mmr", "msd", "dpp", "ssd", "cover", "none")
+RERANKERS = (
+    "mmr",
+    "msd",
+    "dpp",
+    "ssd",
+    "cover",
+    "xquad",
+    "long_tail_xquad",
+    "pm2",
+    "calibrated",
+    "dum",
+    "fair",
+    "none",
+)
 FUSIONS = ("concat", "projected", "gated", "attention", "cross_modal", "bilinear")
 NEGATIVES = ("uniform", "memory", "mined", "shown")
 USER_TEXTS = ("none", "features", "history_titles", "reviews")
