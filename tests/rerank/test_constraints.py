@@ -298,3 +298,16 @@ def test_diversify_takes_constraints_and_keeps_what_it_traced(monkeypatch):
     monkeypatch.setattr(MMR, "start", lambda *_: pytest.fail("traced again"))
     page = diversify([1.0, 2.0, 3.0], np.ones((3, 1)), constraints=[AtMost(1, by="brand")], **arguments)
     assert page.tolist() == [2, 1]
+
+
+def test_the_latest_item_of_a_context_stays_the_latest_when_lists_are_filled_up():
+    # Many lists are compiled, a context of three filled up to four.
+    layer = MMR(k=2, diversity=0.0, constraints=[MinGap(1, by="brand")])
+    inputs = {
+        "scores": np.tile([[3.0, 2.0, 1.0]], (16, 1)),
+        "vectors": np.ones((16, 3, 1)),
+        "brand": np.tile([[7, 5, 3]], (16, 1)),
+        "context_brand": np.tile([[5, 9, 7]], (16, 1)),
+        "context_vectors": np.ones((16, 3, 1)),
+    }
+    assert layer(inputs).numpy().tolist() == [[1, 0]] * 16
