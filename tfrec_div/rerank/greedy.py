@@ -12,7 +12,7 @@ from tfrec_div.rerank.pool import Pool
 _UNROLLED_PICKS = 32
 # Under XLA a larger graph takes seconds to compile, and a state is copied in every step of it.
 _UNROLLED_PICKS_XLA = 20
-# Up to this many candidates XLA's argmax is as fast as two reductions.
+# Up to this many candidates a loop's bookkeeping counts, and XLA's argmax is as fast as two reductions.
 _SHORT = 256
 
 State = tuple[tf.Tensor, ...]
@@ -134,7 +134,8 @@ def _unrolled(pool: Pool, selection: Selection) -> bool:
     if not isinstance(pool.picks, int):
         return False
     if pool.xla:
-        return pool.picks <= _UNROLLED_PICKS_XLA and not selection.state
+        short = pool.picks <= _UNROLLED_PICKS_XLA and pool.scores.shape[1] <= _SHORT
+        return short and not selection.state
     return pool.picks <= _UNROLLED_PICKS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfrec_div._keras import tf
-from tfrec_div.rerank.xla import sum_of_squares
+from tfrec_div.rerank.xla import in_xla, sum_of_squares
 
 _SMALLEST_NORM = 1.19e-7  # float32 epsilon: a shorter vector counts as missing
 
@@ -69,12 +69,12 @@ class Rows:
     def times(self, factors: tf.Tensor) -> Rows:
         """Each row times its factor `[batch, candidates]`; a factor of 0 also clears what is not finite."""
         if not self.one_list:
-            return Rows(tf.math.multiply_no_nan(self.blocks[0], factors[:, :, tf.newaxis]))
+            return Rows(_times(self.blocks[0], factors[:, :, tf.newaxis]))
         if len(self.blocks) == 1:
-            return Rows(tf.math.multiply_no_nan(self.blocks[0], factors[0][:, tf.newaxis]))
+            return Rows(_times(self.blocks[0], factors[0][:, tf.newaxis]))
         parts = tf.split(factors[0], [block.shape[0] for block in self.blocks])
         pairs = zip(self.blocks, parts, strict=True)
-        return Rows(*(tf.math.multiply_no_nan(block, part[:, tf.newaxis]) for block, part in pairs))
+        return Rows(*(_times(block, part[:, tf.newaxis]) for block, part in pairs))
 
     def unit(self, lengths: tf.Tensor | float = 1.0) -> Rows:
         """Rows of the given length `[batch, candidates]` or broadcast to it.
@@ -131,3 +131,15 @@ class Rows:
             return tf.matmul(self.blocks[0], self.blocks[0], transpose_b=True)
         rows = self.blocks[0] if len(self.blocks) == 1 else tf.concat(self.blocks, 0)
         return tf.matmul(rows, rows, transpose_b=True)[tf.newaxis]
+
+
+def _times(block: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+    if in_xla():
+        return tf.math.multiply_no_nan(block, factors)
+    # That is slow in a plain graph, and hardly ever needed.
+    product = block * factors
+    return tf.cond(
+        tf.math.is_finite(tf.reduce_sum(product)),
+        lambda: product,
+        lambda: tf.math.multiply_no_nan(block, factors),
+    )
