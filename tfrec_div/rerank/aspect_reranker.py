@@ -42,8 +42,7 @@ class AspectReranker(Reranker):
 def item_aspects(pool: Pool) -> Rows:
     """The aspects of all columns; a row that is not finite (in a graph, or masked) counts as zeros."""
     rows = pool.features["aspects"]
-    known = tf.math.is_finite(rows.reduce(lambda block: tf.reduce_sum(block, axis=-1)))
-    return rows.times(tf.cast(known, tf.float32)).map(lambda block: tf.maximum(block, 0.0))
+    return rows.finite(rows.norms()).map(lambda block: tf.maximum(block, 0.0))
 
 
 def item_shares(pool: Pool) -> Rows:

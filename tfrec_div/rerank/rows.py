@@ -67,25 +67,45 @@ class Rows:
         return tf.sqrt(self.reduce(sum_of_squares))
 
     def times(self, factors: tf.Tensor) -> Rows:
-        """Each row times its factor `[batch, candidates]`; a factor of 0 also clears what is not finite."""
+        """Each row times its factor `[batch, candidates]`."""
         if not self.one_list:
-            return Rows(_times(self.blocks[0], factors[:, :, tf.newaxis]))
+            return Rows(self.blocks[0] * factors[:, :, tf.newaxis])
         if len(self.blocks) == 1:
-            return Rows(_times(self.blocks[0], factors[0][:, tf.newaxis]))
+            return Rows(self.blocks[0] * factors[0][:, tf.newaxis])
         parts = tf.split(factors[0], [block.shape[0] for block in self.blocks])
         pairs = zip(self.blocks, parts, strict=True)
-        return Rows(*(_times(block, part[:, tf.newaxis]) for block, part in pairs))
+        return Rows(*(block * part[:, tf.newaxis] for block, part in pairs))
+
+    def finite(self, norms: tf.Tensor) -> Rows:
+        """Zeros in place of the rows that are not finite, told by their lengths `[batch, candidates]`.
+
+        Such rows are possible in a graph, or where candidates are masked.
+        """
+        there = tf.math.is_finite(norms)
+
+        def cleaned() -> list[tf.Tensor]:
+            return [tf.math.multiply_no_nan(block, part) for block, part in pairs]
+
+        sizes = [block.shape[0] for block in self.blocks]
+        parts = [tf.cast(there, tf.float32)[:, :, tf.newaxis]]
+        if self.one_list:
+            parts = tf.split(parts[0][0], sizes) if len(sizes) > 1 else [parts[0][0]]
+        pairs = list(zip(self.blocks, parts, strict=True))
+        if in_xla():
+            return Rows(*cleaned())
+        # That is slow in a plain graph, and hardly ever needed.
+        return Rows(*tf.cond(tf.reduce_all(there), lambda: list(self.blocks), cleaned))
 
     def unit(self, lengths: tf.Tensor | float = 1.0) -> Rows:
         """Rows of the given length `[batch, candidates]` or broadcast to it.
 
         A row of zeros (a missing vector) stays zero, so it is similar to nothing; a row that is not finite
-        (possible in a graph, or where candidates are masked) becomes a missing one. The product of two rows is
-        `length_i · length_j · cosine`: a weight of the similarity costs nothing per step.
+        becomes a missing one. The product of two rows is `length_i · length_j · cosine`: a weight of the
+        similarity costs nothing per step.
         """
         norms = self.norms()
         factors = lengths / tf.maximum(norms, _SMALLEST_NORM)
-        return self.times(tf.where(tf.math.is_finite(norms), factors, 0.0))
+        return self.finite(norms).times(tf.where(tf.math.is_finite(norms), factors, 0.0))
 
     def take(self, pick: tf.Tensor) -> tf.Tensor:
         """The row `[batch, dim]` of one candidate of each list, `pick` int32 `[batch]`."""
@@ -131,15 +151,3 @@ class Rows:
             return tf.matmul(self.blocks[0], self.blocks[0], transpose_b=True)
         rows = self.blocks[0] if len(self.blocks) == 1 else tf.concat(self.blocks, 0)
         return tf.matmul(rows, rows, transpose_b=True)[tf.newaxis]
-
-
-def _times(block: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    if in_xla():
-        return tf.math.multiply_no_nan(block, factors)
-    # That is slow in a plain graph, and hardly ever needed.
-    product = block * factors
-    return tf.cond(
-        tf.math.is_finite(tf.reduce_sum(product)),
-        lambda: product,
-        lambda: tf.math.multiply_no_nan(block, factors),
-    )

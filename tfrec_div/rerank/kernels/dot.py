@@ -34,4 +34,5 @@ class Dot(Kernel):
 
     def _times(self, pool: Pool, factor: tf.Tensor | float) -> Rows:
         rows = pool.features[self.feature]
-        return rows.times(tf.where(tf.math.is_finite(rows.norms()), factor, 0.0))
+        norms = rows.norms()
+        return rows.finite(norms).times(tf.where(tf.math.is_finite(norms), factor, 0.0))

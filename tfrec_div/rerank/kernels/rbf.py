@@ -31,11 +31,12 @@ class RBF(Kernel):
     def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Transformed:
         """See `Kernel`."""
         rows = pool.features[self.feature]
-        size = tf.square(rows.norms())
+        norms = rows.norms()
+        size = tf.square(norms)
         present = tf.math.is_finite(size) & (size > 0.0)
         # A missing row is infinitely far from all.
         return Transformed(
-            rows.times(tf.cast(present, tf.float32)),
+            rows.finite(norms),
             tf.where(present, size, float("inf")),
             lambda product, a, b: tf.exp(-self.gamma * tf.maximum(a + b - 2.0 * product, 0.0)),
             weight,
