@@ -32,8 +32,6 @@ class Selection(NamedTuple):
             included), and returns the new gains and state.
         state: tensors that the method carries along, of shapes that do not change.
         memory: how many of the last selected items count; None: all.
-        lazy: like `update`, for methods whose gains never rise: the largest of the new gains is exact, the others
-            may be too high. Enough to take the largest, not to choose among the others.
         finish: what is done to the picks int32 `[batch, picks]` of a page without constraints; None: nothing.
     """
 
@@ -42,7 +40,6 @@ class Selection(NamedTuple):
     update: Update
     state: State = ()
     memory: int | None = None
-    lazy: Update | None = None
     finish: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
@@ -100,7 +97,6 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         Picks int32 `[batch, picks]`, and how many of them are to be trusted `[batch, 1]`.
     """
     selection = absorb_context(pool, selection)
-    update = selection.lazy or selection.update
     available = tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True)
 
     def with_gain(gain: tf.Tensor, pick: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -110,7 +106,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         return (tf.cast(tf.gather(gain, pick[:, tf.newaxis], batch_dims=1) > float("-inf"), tf.int32),)
 
     def advance(step: Any, pick: tf.Tensor, found: tuple, gain: tf.Tensor, state: State) -> tuple:
-        gain, state = update(close(pool, gain, pick), state, pick, pool.context + step)
+        gain, state = selection.update(close(pool, gain, pick), state, pick, pool.context + step)
         pick = best(pool, gain)
         found = tuple(before + more for before, more in zip(found, with_gain(gain, pick), strict=True))
         return pick, found, gain, state
