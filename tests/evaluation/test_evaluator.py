@@ -86,7 +86,13 @@ def test_values_by_hand(parts):
     assert set(values) == {
         *("recall@3", "precision@3", "f1@3", "ndcg@3", "mrr@3", "hit_rate@3", "map@3"),
         *("ild_vectors@3", "ild_categories@3", "category_entropy@3", "novelty@3", "popularity@3", "aplt@3"),
+        *("calibration_kl@3", "unexpectedness@3", "serendipity@3"),
     }
+    # u's history is all x, the list has none: ln(1 / .01); v's list is half x: ln(1 / (.99 · .5 + .01)).
+    np.testing.assert_allclose(values["calibration_kl@3"], [4.60517019, 0.68319685])
+    np.testing.assert_allclose(values["unexpectedness@3"], [1.0, 1.0])  # no two items are alike
+    # u's hits at places 2 and 3 are unknown to all: (5/6 + 4/6) / 3; v's b is as popular as its place is high.
+    np.testing.assert_allclose(values["serendipity@3"], [0.5, 0.0], atol=1e-12)
     # Used in training: a twice, b and f once; these three are needed for 80 % of four interactions.
     np.testing.assert_allclose(values["popularity@3"], [0.0, 0.5])
     np.testing.assert_allclose(values["aplt@3"], [1.0, 0.5])

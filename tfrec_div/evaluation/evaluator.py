@@ -79,7 +79,7 @@ def evaluate(
     for name in baselines:
         lists[name] = makers[name].recommend_rows(users, k, rec.seen)
     lists = {name: np.asarray(rows)[:, :k] for name, rows in lists.items()}
-    measure = ListMeasures(rec, relevant, k)
+    measure = ListMeasures(rec, relevant, k, users)
     evaluation = Evaluation(
         k=k,
         users=users,

@@ -17,10 +17,12 @@ class ListMeasures:
         rec: A `Recommender`, for its content vectors, categories and counts.
         relevant: Relevant item rows of each user, `(values, row_splits)`, as from `unseen_relevant`.
         k: Length of the pages.
+        users: Int32 `[users]`, whose pages these are: calibration and unexpectedness compare with their histories.
     """
 
-    def __init__(self, rec: Any, relevant: tuple[np.ndarray, np.ndarray], k: int) -> None:
+    def __init__(self, rec: Any, relevant: tuple[np.ndarray, np.ndarray], k: int, users: np.ndarray) -> None:
         self.relevant, self.k = relevant, k
+        self.histories = histories_of(rec.seen, users)
         self.num_relevant = metrics.num_relevant(*relevant)
         self.counts, self.num_users = rec.item_counts, len(rec.seen[1]) - 1
         self.long_tail = metrics.long_tail(self.counts)
@@ -32,7 +34,7 @@ class ListMeasures:
         Args:
             rows: `[users, k]` item rows, padded with −1.
         """
-        found = metrics.hits(rows, *self.relevant)
+        on_page = found = metrics.hits(rows, *self.relevant)
         if rows.shape[1] < self.k:  # a catalogue smaller than k: the places that are missing are misses
             found = np.pad(found, [(0, 0), (0, self.k - rows.shape[1])])
         values = {name: metric(found, self.num_relevant) for name, metric in metrics.RELEVANCE.items()}
@@ -40,10 +42,27 @@ class ListMeasures:
         if self.categories.shape[1]:
             values["ild_categories"] = metrics.intra_list_distance(rows, self.categories)
             values["category_entropy"] = metrics.category_entropy(rows, self.categories)
+            values["calibration_kl"] = metrics.calibration_kl(rows, *self.histories, self.categories)
         values["novelty"] = metrics.novelty(rows, self.counts, self.num_users)
         values["popularity"] = metrics.popularity(rows, self.counts)
         values["aplt"] = metrics.aplt(rows, self.long_tail)
+        values["unexpectedness"] = metrics.unexpectedness(rows, *self.histories, self.vectors)
+        values["serendipity"] = metrics.serendipity(rows, on_page, self.counts)
         return {f"{name}@{self.k}": value for name, value in values.items()}
+
+
+def histories_of(seen: tuple[np.ndarray, np.ndarray], users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The histories of some users, `(values, row_splits [users + 1])`.
+
+    Args:
+        seen: Item rows of all users, `(values, row_splits [all users + 1])`.
+        users: Whose.
+    """
+    values, splits = np.asarray(seen[0]), np.asarray(seen[1], np.int64)
+    lengths = np.diff(splits)[users]
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    within = np.arange(ends[-1]) - np.repeat(ends[:-1], lengths)
+    return values[np.repeat(splits[users], lengths) + within], ends
 
 
 def unseen_relevant(

@@ -183,7 +183,7 @@ def _measure(
     values: dict[str, np.ndarray] = {}
     for k in sorted({_length(name) for name in names}):
         candidates = recommender.candidates(users, k=k, progress=progress)
-        measure = ListMeasures(recommender, relevant, k)
+        measure = ListMeasures(recommender, relevant, k, users)
         pages = (recommender.rerank_candidates(candidates, k=k, diversity=level) for level in grid)
         bar = tqdm(pages, desc="tune", unit="level", total=len(grid), disable=not progress)
         found = [measure(rows) for rows in bar]

@@ -157,7 +157,7 @@ def check_values(name: str, tensors: Mapping[str, tf.Tensor], features: bool = T
             continue
         value = np.asarray(memoryview(tensor))  # .numpy() copies
         # Quick for the many: the sum of squares is finite when all are, unless they are huge.
-        if key != "scores" and np.isfinite(np.vdot(value, value)):
+        if np.isfinite(np.vdot(value, value)):
             continue
         bad = np.isnan(value) if key == "scores" else ~np.isfinite(value)
         if key not in NOT_IN_CONTEXT and not key.startswith(CONTEXT):

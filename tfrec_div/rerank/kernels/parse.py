@@ -43,7 +43,8 @@ def make_kernel(kernel: str | Kernel) -> Kernel:
     """
     if isinstance(kernel, Kernel):
         return kernel
-    terms = [_TERM.fullmatch(term.strip()) for term in str(kernel).split(",")]
+    written = kernel if isinstance(kernel, str) else ""
+    terms = [_TERM.fullmatch(term.strip()) for term in written.split(",")]
     if None in terms:
         raise ValueError(
             "kernel must be a Kernel or a text such as 'cosine', 'jaccard(categories)' or "

@@ -16,7 +16,7 @@ from tfrec_div.rerank.base import Reranker
 
 LIST_METRICS = (
     *(*RELEVANCE, "ild_vectors", "ild_categories", "category_entropy"),
-    *("novelty", "popularity", "aplt"),
+    *("novelty", "popularity", "aplt", "calibration_kl", "unexpectedness", "serendipity"),
 )
 LOGGED = ("ndcg", "recall", "ild_vectors", "ild_categories", "novelty", "coverage")
 
@@ -91,7 +91,7 @@ class BeyondAccuracy(keras.callbacks.Callback):
             k=self.k,
             num_candidates=self._num_candidates,
         )
-        self._measures = ListMeasures(self._recommender, self._relevant, self.k)
+        self._measures = ListMeasures(self._recommender, self._relevant, self.k, self._users)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Adds the measurements to the logs of the epoch."""
