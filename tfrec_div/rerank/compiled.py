@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Fewer lists are done before a compilation would be.
 LEAST_LISTS = 16
 _MOST_LISTS = 256
+# Products of numbers: some milliseconds of one core.
+_LEAST_WORK = 2**25
 
 
 def worth_compiling(inputs: Mapping[str, tf.Tensor]) -> bool:
@@ -108,14 +110,21 @@ class Compiled:
 
         @tf.function(autograph=False)
         def all_shares(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            lists = inputs["scores"].shape[0]
-            shares = min(_cores(), max(1, lists // 8))
+            lists, shares = inputs["scores"].shape[0], _shares(inputs, picks)
             count = tf.zeros([lists // shares])  # its length is known when the graph is compiled
             found = [share(inputs, tf.constant(n * (lists // shares)), count) for n in range(shares)]
             pages, finite = zip(*found, strict=True)
             return tf.concat(pages, 0), tf.reduce_all(tf.stack(finite))
 
         return all_shares
+
+
+def _shares(inputs: Mapping[str, tf.Tensor], picks: int) -> int:
+    """How many cores get a share of the lists: waking one up takes as long as some work."""
+    lists, candidates = inputs["scores"].shape
+    width = sum(value.shape[2] for value in inputs.values() if value.shape.rank == 3)
+    worth = lists * candidates * max(width, 1) * picks // _LEAST_WORK
+    return max(1, min(_cores(), lists // 8, 1 << max(worth, 1).bit_length() - 1))
 
 
 def _cores() -> int:

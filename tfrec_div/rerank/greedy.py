@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 from tfrec_div._keras import tf
 from tfrec_div.rerank.pool import Pool
 
-# Up to this many picks the loop is unrolled: faster (no loop bookkeeping), at the price of a larger graph.
+# Up to this many picks the loop is unrolled: faster (no loop bookkeeping), at the price of a larger graph. Not under
+# XLA, which keeps a loop as fast, compiles it sooner, and computes the rows of an unrolled one again for each step.
 _UNROLLED_PICKS = 32
-# Under XLA a larger graph takes seconds to compile, and a state is copied in every step of it.
-_UNROLLED_PICKS_XLA = 20
-# Up to this many candidates a loop's bookkeeping counts, and XLA's argmax is as fast as two reductions.
+# Up to this many candidates XLA's argmax, a scalar loop, is as fast as two reductions by vectors.
 _SHORT = 256
 
 State = tuple[tf.Tensor, ...]
@@ -47,7 +46,6 @@ def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
     """Position `[batch]` int32 of the largest gain, the lowest among equals."""
     if not pool.xla or gain.shape[1] <= _SHORT:
         return tf.argmax(gain, axis=1, output_type=tf.int32)
-    # XLA's argmax is a scalar loop; these two reductions are vector loops.
     largest = tf.reduce_max(gain, axis=1, keepdims=True)
     return tf.reduce_min(tf.where(gain >= largest, pool.index, tf.int32.max), axis=1)
 
@@ -113,7 +111,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
 
     pick = best(pool, selection.first)
     found = with_gain(selection.first, pick)
-    if _unrolled(pool, selection):
+    if isinstance(pool.picks, int) and pool.picks <= _UNROLLED_PICKS and not pool.xla:
         gain, state = selection.gain, selection.state
         chosen = [pick]
         for step in range(pool.picks - 1):
@@ -124,15 +122,6 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         picks, found = _loop(pool, selection, advance, pick, found)
     picks = picks if selection.finish is None else selection.finish(picks)
     return picks, tf.minimum(found[0], available) if found else available
-
-
-def _unrolled(pool: Pool, selection: Selection) -> bool:
-    if not isinstance(pool.picks, int):
-        return False
-    if pool.xla:
-        short = pool.picks <= _UNROLLED_PICKS_XLA and pool.scores.shape[1] <= _SHORT
-        return short and not selection.state
-    return pool.picks <= _UNROLLED_PICKS
 
 
 def _loop(pool: Pool, selection: Selection, advance: Callable, pick: tf.Tensor, found: tuple) -> tuple:
