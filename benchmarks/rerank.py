@@ -2,10 +2,11 @@
 
 Rounds are interleaved; a ratio is that of the medians. `pyversity` takes one list after the other, from NumPy
 arrays; of COVER, which takes seconds a batch, only some lists are timed and counted for all. Ours takes the batch,
-as tensors (`layer`) or as NumPy arrays (`diversify`), and must give the same picks up to near ties. The whole is
-run again with one BLAS thread (`OPENBLAS_NUM_THREADS=1`), which `pyversity` may gain or lose by.
+as tensors (`layer`), as NumPy arrays (`diversify`) or in a graph without XLA (`plain graph`), and must give the same
+picks up to near ties. The whole is run again with one BLAS thread, which `pyversity` may gain or lose by. One list
+is re-ranked by one thread on either side, in the graphs that a server runs: compiled for the shape, and plain.
 
-    python benchmarks/rerank.py [--rounds 7] [--methods mmr,msd,dpp,ssd,cover] [--level 0.5] [--one-thread]
+    python benchmarks/rerank.py [--rounds 7] [--methods mmr,msd,dpp,ssd,cover] [--level 0.5] [--part "default threads"]
 """
 
 from __future__ import annotations
@@ -34,6 +35,16 @@ LEAST = {
 }
 LEAST_COMPILED = {"mmr": 1.0, "msd": 1.0, "dpp": 0.9, "ssd": 1.0, "cover": 1.0}
 LEAST_PLAIN = {"mmr": 0.8}
+# Each in a process of its own, since threads are settled when libraries are loaded.
+PARTS: dict[str, dict[str, str]] = {
+    "default threads": {},
+    "one BLAS thread": {"OPENBLAS_NUM_THREADS": "1"},
+    "one list, one thread": {
+        "OPENBLAS_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+    },
+}
 # COVER of pyversity takes seconds for a batch: these many lists stand for all.
 COVER_LISTS = (32, 16, 2)
 
@@ -114,20 +125,26 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--methods", default="mmr,msd,dpp,ssd,cover")
     parser.add_argument("--level", type=float, default=0.5)
-    parser.add_argument("--one-thread", action="store_true", help="only with one BLAS thread")
+    parser.add_argument("--part", choices=PARTS, help="only this part, in this process; default: all")
     arguments = parser.parse_args()
+    if arguments.part is None:
+        command = [sys.executable, *sys.argv, "--part"]
+        return max(
+            subprocess.call([*command, part], env={**os.environ, **settings})
+            for part, settings in PARTS.items()
+        )
     methods = arguments.methods.split(",")
-    if arguments.one_thread and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
-        return subprocess.call([sys.executable, *sys.argv], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    threads = "one BLAS thread" if arguments.one_thread else "default threads"
-    print(f"{threads}, level {arguments.level:g}: times as fast as pyversity {pyversity.__version__}")
-    good = []
-    for method in methods:
-        good += [batch(method, number, arguments.level, arguments.rounds) for number in range(len(BATCHES))]
-        good.append(one_query(method, arguments.level, arguments.rounds))
-    if not arguments.one_thread:
-        subprocess.call([sys.executable, *sys.argv, "--one-thread"])
-    return 0 if all(good) else 1
+    print(
+        f"{arguments.part}, level {arguments.level:g}: times as fast as pyversity {pyversity.__version__}",
+        flush=True,
+    )
+    if arguments.part == "one list, one thread":
+        good = [one_query(method, arguments.level, arguments.rounds) for method in methods]
+    else:
+        sizes = range(len(BATCHES))
+        good = [batch(method, n, arguments.level, arguments.rounds) for method in methods for n in sizes]
+    # What a single BLAS thread makes of the batches is for comparison only.
+    return 0 if all(good) or arguments.part == "one BLAS thread" else 1
 
 
 if __name__ == "__main__":

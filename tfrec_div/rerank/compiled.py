@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # Fewer lists are done before a compilation would be.
 LEAST_LISTS = 16
 _MOST_LISTS = 256
-# Products of numbers: some milliseconds of one core.
-_LEAST_WORK = 2**25
+# Products of numbers: a fraction of a millisecond of one core.
+_LEAST_WORK = 2**22
 
 
 def worth_compiling(inputs: Mapping[str, tf.Tensor]) -> bool:
