@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from tfrec_div._keras import tf
 from tfrec_div.rerank.inputs import CONTEXT
 from tfrec_div.rerank.rows import Rows
-
-# XLA spreads what moves more bytes than this over threads, where the lists of other threads are in the way.
-_BLOCK_BYTES = 256 * 1024
+from tfrec_div.rerank.xla import BLOCK_BYTES
 
 
 def by_query(
@@ -57,7 +55,7 @@ def _one(key: str, value: tf.Tensor, number: tf.Tensor) -> tf.Tensor | Rows:
         return tf.slice(value, [number] + [0] * (value.shape.rank - 1), [1, *value.shape[1:]])
     length, dim = value.shape[1:]
     # Read and written: twice the bytes of a block.
-    size = max(1, min(length, _BLOCK_BYTES // (8 * max(dim, 1)))) if not key.startswith(CONTEXT) else length
+    size = max(1, min(length, BLOCK_BYTES // (8 * max(dim, 1)))) if not key.startswith(CONTEXT) else length
     blocks = -(-length // size)
     size = -(-length // blocks)
     starts = range(0, length, size)

@@ -9,6 +9,7 @@ from tfrec_div.rerank.greedy import Selection, State, keep_closed
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import Kernel
 from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.xla import BLOCK_BYTES
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -68,11 +69,17 @@ class COVER(KernelReranker):
         # [batch, n, i]: how well i covers n. Summed over n, the outer axis, by vector instructions.
         similar = tf.maximum(self.kernel.of(pool).matrix(), 0.0) * to_cover[:, :, tf.newaxis]
 
+        parts = _blocks(pool)
+
         def gains(coverage: tf.Tensor) -> tf.Tensor:
-            total = similar + coverage[:, :, tf.newaxis]
-            concave = tf.sqrt(total) if self.gamma == 0.5 else tf.pow(total, self.gamma)
+            sums = tf.zeros_like(offset)
+            for part in parts:
+                total = similar[:, part] + coverage[:, part, tf.newaxis]
+                sums += tf.reduce_sum(
+                    tf.sqrt(total) if self.gamma == 0.5 else tf.pow(total, self.gamma), axis=1
+                )
             # What the coverage is worth already is the same for every candidate.
-            return offset + pool.diversity * tf.reduce_sum(concave, axis=1)
+            return offset + pool.diversity * sums
 
         def update(gain: tf.Tensor, state: State, pick: tf.Tensor, step: Any) -> tuple[tf.Tensor, State]:
             coverage = state[0] + tf.gather(similar, pick, axis=2, batch_dims=1)
@@ -81,3 +88,12 @@ class COVER(KernelReranker):
         nothing = tf.zeros_like(pool.scores)
         gain = tf.where(pool.valid, gains(nothing), float("-inf"))
         return Selection(gain, gain, update, (nothing,))
+
+
+def _blocks(pool: Pool) -> list[slice]:
+    """The rows to be summed at a time: all, but under XLA few enough to stay on one thread (see `Rows`)."""
+    columns = pool.scores.shape[1]
+    if not pool.xla or columns is None:
+        return [slice(None)]
+    size = max(1, BLOCK_BYTES // (8 * columns))
+    return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]

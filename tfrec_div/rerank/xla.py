@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tfrec_div._keras import tf
 
+# XLA spreads what moves more bytes than this over threads, where the lists of other threads are in the way.
+BLOCK_BYTES = 256 * 1024
 # Up to this width XLA's reduction of a row is as fast as adding halves.
 _NARROW = 16
 
