@@ -76,10 +76,14 @@ def test_a_masked_candidate_may_hold_anything():
     assert 4 not in expected[17]
 
 
-def test_huge_vectors_are_no_error():
-    inputs = lists(16, 10)
-    inputs["vectors"] *= np.float32(1e30)  # finite, but their squares are not
-    assert MMR(k=3)(inputs).shape == (16, 3)
+@pytest.mark.parametrize("count", [2, 16])
+def test_vectors_whose_squares_are_no_numbers_are_refused(count):
+    inputs = lists(count, 10)
+    inputs["vectors"][1, 3, 0] = 2.0**100  # finite, but it would pass for a missing vector
+    with pytest.raises(
+        ValueError, match=r"finite, below 1e\+18, everywhere; received 1.26.*e\+30 at \(1, 3, 0\)"
+    ):
+        MMR(k=3)(inputs)
 
 
 def test_run_time_k():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec_div.rerank import MMR, diversify
+from tfrec_div.rerank import MMR, AtMost, diversify
 
 SCORES = np.array([[0.9, 0.8, 0.7, 0.1], [0.1, 0.2, 0.3, 0.4]])
 VECTORS = np.array([[[1, 0], [1, 0], [0, 1], [0, 1]], [[1, 0], [0, 1], [1, 0], [1, 0]]], float)
@@ -55,3 +55,51 @@ def test_vectors_that_do_not_fit_are_named():
         ValueError, match=r"inputs\['vectors'\] must have the shape \[1, 2, dim\]; received \[1, 3, 1\]"
     ):
         diversify([1.0, 1.0], [[1.0], [1.0], [1.0]])
+
+
+def test_a_methods_own_default_level_is_used():
+    groups = np.repeat([0, 1], 10)
+    picks = diversify(np.arange(20.0, 0.0, -1.0), k=10, method="fair", features={"groups": groups})
+    assert (groups[picks] == 1).sum() >= 3  # FA*IR starts at 1: of ten places at half, three at least
+    assert diversify(SCORES, VECTORS, k=3).tolist() == diversify(SCORES, VECTORS, k=3, diversity=0.3).tolist()
+
+
+def test_flags_are_codes():
+    flags = np.arange(20) >= 10
+    picks = diversify(np.arange(20.0, 0.0, -1.0), k=10, method="fair", features={"groups": flags})
+    assert flags[picks].sum() >= 3
+
+
+def test_a_profile_over_groups_stands_beside_a_constraint_on_aspects():
+    picks = diversify(
+        [3.0, 2.0, 1.0],
+        k=2,
+        method="long_tail_xquad",
+        features={"groups": [0, 1, 0], "aspects": np.eye(3)},
+        user_profile=[0.5, 0.5],
+        constraints=[AtMost(1, "aspects")],
+    )
+    assert sorted(picks.tolist()) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"context": {"vector": np.ones((1, 2))}},
+            "context has 'vector', which the candidates have not: vectors",
+        ),
+        ({"diversity": "high"}, "diversity must be numbers; received <U4"),
+        ({"features": {"brand": ["a", "b", "c", "d"]}}, "brand must be numbers; received <U1"),
+    ],
+)
+def test_what_cannot_be_read_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        diversify(SCORES[0], VECTORS[0], k=2, **arguments)
+
+
+def test_scores_without_an_axis_are_refused():
+    with pytest.raises(
+        ValueError, match=r"scores must be \[candidates\] or \[batch, candidates\]; received \[\]"
+    ):
+        diversify(1.0, [[1.0]])

@@ -96,7 +96,11 @@ def test_what_cannot_be_read_is_said(written):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RBF(gamma=0), "gamma must be above 0; received 0"),
+        (lambda: RBF(gamma=0), "gamma must be above 0 and finite; received 0"),
+        (lambda: RBF(gamma=np.inf), "gamma must be above 0 and finite; received inf"),
+        (lambda: DPP(scale=np.inf), "scale must be at least 0 and finite; received inf"),
+        (lambda: DPP(window=2.5), "window must be a whole number of at least 2; received 2.5"),
+        (lambda: Mixture([1], ["text"]), r"expected kernels, such as Cosine\('text'\); received \['text'\]"),
         (lambda: Mixture([1.0], []), "received 1 weights, 0 kernels"),
         (lambda: Mixture([0.0], [Cosine()]), "weight must be above 0 and finite; received 0.0"),
         (lambda: SSD(kernel="rbf"), r"product of rows, such as 'cosine'; received RBF\("),
@@ -134,6 +138,47 @@ def test_equal_brands_are_kept_apart():
 def test_a_kernel_asks_for_its_features():
     with pytest.raises(ValueError, match=r"MMR needs inputs\['image'\]"):
         MMR(kernel="0.5 text, 0.5 image")({"scores": [[1.0]], "text": [[[1.0]]]})
+
+
+@pytest.mark.parametrize("kernel", ["0.5 cosine, 0.5 brand", "0.5 cosine, 0.5 equality(brand)"])
+@pytest.mark.parametrize("method", ["mmr", "msd", "dpp", "cover"])
+def test_a_feature_of_codes_alone_is_compared_by_equality(method, kernel):
+    rng = np.random.default_rng(0)
+    arguments = {"features": {"brand": rng.integers(0, 3, 12)}, "k": 6, "diversity": 0.5, "method": method}
+    scores, vectors = rng.normal(size=12), rng.normal(size=(12, 4))
+    expected = diversify(scores, vectors, kernel=Mixture([1, 1], [Cosine(), Equality("brand")]), **arguments)
+    assert diversify(scores, vectors, kernel=kernel, **arguments).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ("jaccard(brand)", r"Jaccard\(feature='brand'\) reads rows.*'equality\(brand\)'"),
+        ("rbf(brand)", r"RBF\(feature='brand', gamma=1.0\) reads rows"),
+        (
+            "equality(vectors)",
+            r"Equality\(feature='vectors'\) reads codes.*received rows.*'cosine\(vectors\)'",
+        ),
+    ],
+)
+def test_a_kernel_for_another_kind_of_feature_is_named(kernel, message):
+    feature = {"brand": np.array([[1, 2]])} if "brand" in kernel else {"vectors": np.ones((1, 2, 1))}
+    with pytest.raises(ValueError, match=message):
+        MMR(kernel=kernel)({"scores": np.array([[1.0, 2.0]]), **feature})
+
+
+def test_sliding_spectra_are_of_rows():
+    inputs = {"scores": [[1.0, 2.0]], "brand": np.array([[1, 2]])}
+    with pytest.raises(ValueError, match=r"SSD: kernel must be a product of rows; Cosine\(feature='brand'"):
+        SSD(kernel="brand")(inputs)
+
+
+def test_codes_of_more_than_32_bits_are_refused():
+    inputs = {"scores": [[1.0, 2.0]], "brand": np.array([[1, 2**32 + 1]])}
+    with pytest.raises(
+        ValueError, match=r"inputs\['brand'\] must be codes within 32 bits.*received 4294967297"
+    ):
+        MMR(kernel="brand")(inputs)
 
 
 def test_codes_must_be_whole_numbers():

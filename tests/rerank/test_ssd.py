@@ -33,8 +33,8 @@ def test_what_leaves_the_window_is_novel_again():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"window": 0}, "window must be at least 1; received 0"),
-        ({"gamma": 0.0}, "gamma must be above 0; received 0"),
+        ({"window": 0}, "window must be a whole number of at least 1; received 0"),
+        ({"gamma": 0.0}, "gamma must be above 0 and finite; received 0"),
     ],
 )
 def test_arguments_out_of_range_are_named(arguments, message):

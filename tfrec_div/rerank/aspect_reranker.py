@@ -32,6 +32,13 @@ class AspectReranker(Reranker):
     def checked(self, inputs: dict[str, Any], name: str) -> dict[str, tf.Tensor]:
         """The inputs as tensors; raises a ValueError that says under `name` what does not fit."""
         tensors = super().checked(inputs, name)
+        for key in self.profiles:
+            sizes = tensors["aspects"].shape[2], tensors[key].shape[1]
+            if None not in sizes and sizes[0] != sizes[1]:
+                raise ValueError(
+                    f"{name}: inputs[{key!r}] must have the shape [{tensors['scores'].shape[0]}, {sizes[0]}], an "
+                    f"entry for each of the aspects; received {list(tensors[key].shape)}"
+                )
         if tf.executing_eagerly():
             for key in ("aspects", "context_aspects", *self.profiles):
                 if key in tensors and tensors[key].shape.num_elements():

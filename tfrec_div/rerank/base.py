@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
@@ -30,7 +31,7 @@ class Reranker(keras.layers.Layer):
     - `k`, a scalar that replaces the layer's own (under `jit_compile=True` it must be a constant);
     - a context, items shown recently or on the page before, the latest last: `context_vectors [batch, items,
       dim]` and so on for every feature the candidates have. They count as already selected. Rows of zeros
-      (codes of −1) are padding;
+      (codes of −1) are padding, which stands in front;
     - `pinned [batch, places]`: place p of the page holds the candidate at this position; −1: a free place. A
       pinned item comes on no other place and counts for the constraints, but gives way to none. Where the other
       candidates run out, the pinned ones move up.
@@ -81,9 +82,9 @@ class Reranker(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")  # half-precision scores would tie
         super().__init__(**kwargs)
         name = type(self).__name__
-        if isinstance(k, bool) or int(k) != k or k < 1:
+        if isinstance(k, bool) or not isinstance(k, Real) or not float(k).is_integer() or k < 1:
             raise ValueError(f"{name}: k must be a whole number of at least 1; received {k!r}")
-        if not 0.0 <= diversity <= 1.0:
+        if not isinstance(diversity, Real) or not 0.0 <= diversity <= 1.0:
             raise ValueError(f"{name}: diversity must lie in [0, 1]; received {diversity!r}")
         if score_normalization not in SCORE_NORMALIZATIONS:
             raise ValueError(
@@ -169,7 +170,6 @@ class Reranker(keras.layers.Layer):
                 "expected order='picks'"
             )
         pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks)
-        batch = tf.shape(pool.scores)[0]
         selection = None if "diversity" not in inputs and self.diversity == 0.0 else self.start(pool)
         if self.constraints or "pinned" in inputs:
             positions = greedy_constrained(

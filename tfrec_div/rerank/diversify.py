@@ -21,7 +21,7 @@ def diversify(
     scores: np.ndarray,
     vectors: np.ndarray | None = None,
     k: int = 10,
-    diversity: float | np.ndarray = 0.3,
+    diversity: float | np.ndarray | None = None,
     method: str = "mmr",
     score_normalization: str = "minmax",
     candidate_mask: np.ndarray | None = None,
@@ -43,14 +43,15 @@ def diversify(
         vectors: `[candidates, dim]` or `[batch, candidates, dim]`; only their directions matter; zeros are
             missing. Not read by methods that compare no vectors.
         k: number of picks.
-        diversity: level in [0, 1], a number or one per list.
+        diversity: level in [0, 1], a number or one per list; None: the method's own default.
         method: a name in `tfrec_div.rerank.METHODS`.
         score_normalization: `"minmax"`, `"zscore"`, `"rank"` or `"none"`; see `Reranker`.
         candidate_mask: bool in the shape of the scores; false leaves a candidate out.
         features: other features by name: numbers `[(batch,) candidates, n]` (`aspects`, or what a kernel names) or
             integer codes `[(batch,) candidates]` (`groups`, a brand; −1 is missing).
         user_profile: `[aspects]` or `[batch, aspects]`, for the methods that know the user.
-        context: by the same names, `[(batch,) items, …]`: items shown before, which count as already selected.
+        context: by the same names, `[(batch,) items, …]`: items shown before, the latest last, which count as
+            already selected. Padding (zeros, −1) stands in front.
         pinned: `[places]` or `[batch, places]`: which candidate stands at a place; −1 leaves the place free.
         jit_compile: whether to compile with XLA. None compiles for 16 lists or more, on a machine without GPU.
         **options: further arguments of the method's class.
@@ -70,8 +71,13 @@ def diversify(
     """
     layer = _layer(method, k, score_normalization, options)
     given = {"vectors": vectors, **(features or {})}
-    used = {key: value for key, value in given.items() if key in layer.features or key not in ("vectors",)}
+    used = {key: value for key, value in given.items() if key in layer.required or key != "vectors"}
     context = {} if context is None else context
+    for key in context:
+        if key not in given:
+            raise ValueError(
+                f"diversify: context has {key!r}, which the candidates have not: {', '.join(given)}"
+            )
     inputs: dict[str, Any] = {
         "scores": scores,
         **used,
@@ -81,11 +87,14 @@ def diversify(
         **{CONTEXT + key: value for key, value in context.items() if key in used},
     }
     arrays = {key: _array(key, value) for key, value in inputs.items() if value is not None}
+    if arrays["scores"].ndim not in (1, 2):
+        shape = list(arrays["scores"].shape)
+        raise ValueError(f"diversify: scores must be [candidates] or [batch, candidates]; received {shape}")
     one_list = arrays["scores"].ndim == 1
     if one_list:
         arrays = {key: value[np.newaxis] for key, value in arrays.items()}
-    lists, candidates = (*arrays["scores"].shape, 0)[:2]
-    arrays["diversity"] = np.asarray(diversity, np.float32)
+    lists, candidates = arrays["scores"].shape
+    arrays["diversity"] = _array("diversity", np.nan if diversity is None else diversity)
     tensors = layer.checked(arrays, name="diversify")
     if candidates == 0:
         picks = np.full([lists, k], -1, np.int32)
@@ -99,6 +108,8 @@ def diversify(
 
 def _array(key: str, value: Any) -> np.ndarray:
     array = np.asarray(value)
+    if not issubclass(array.dtype.type, (np.number, np.bool_)):
+        raise ValueError(f"diversify: {key} must be numbers; received {array.dtype}")
     if key.removeprefix(CONTEXT) in NOT_IN_CONTEXT or not issubclass(array.dtype.type, _CODES):
         types = {"candidate_mask": bool, "pinned": np.int32}
         return np.asarray(array, types.get(key, np.float32))

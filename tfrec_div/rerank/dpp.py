@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
@@ -71,10 +72,10 @@ class DPP(KernelReranker):
         **kwargs: Any,
     ) -> None:
         super().__init__(k, diversity, score_normalization, kernel, **kwargs)
-        if not scale >= 0.0:
-            raise ValueError(f"DPP: scale must be at least 0; received {scale!r}")
-        if window is not None and window < 2:
-            raise ValueError(f"DPP: window must be at least 2; received {window!r}")
+        if not 0.0 <= scale < float("inf"):
+            raise ValueError(f"DPP: scale must be at least 0 and finite; received {scale!r}")
+        if window is not None and (not isinstance(window, Integral) or window < 2):
+            raise ValueError(f"DPP: window must be a whole number of at least 2; received {window!r}")
         self.scale = float(scale)
         self.window = window
 
@@ -88,7 +89,7 @@ class DPP(KernelReranker):
         # Weights up to 1: a common factor changes no pick, and exp(2z) would overflow for an outlier.
         z -= tf.reduce_max(tf.where(pool.valid, z, float("-inf")), axis=1, keepdims=True)
         weights = tf.exp((1.0 - pool.diversity) * self.scale * tf.where(pool.valid, z, 0.0))
-        if self.kernel.linear and self.window is None and not isinstance(self.kernel, Dot):
+        if self.kernel.linear_in(pool) and self.window is None and not isinstance(self.kernel, Dot):
             return self._by_basis(pool, weights)
         return self._by_kernel_rows(pool, weights)
 

@@ -14,13 +14,23 @@ SHAPES = {
     "vectors": "BND",
     "aspects": "BNA",
     "groups": "BN",
-    "user_profile": "BA",
+    "user_profile": "BU",  # aspects or groups: the method says which
     "candidate_mask": "BN",
     "pinned": "BP",
 }
-_WORDS = {"B": "batch", "N": "candidates", "C": "context", "D": "dim", "A": "aspects", "P": "places"}
+_WORDS = {
+    "B": "batch",
+    "N": "candidates",
+    "C": "context",
+    "D": "dim",
+    "A": "aspects",
+    "P": "places",
+    "U": "aspects",
+}
 
 CONTEXT = "context_"
+# The squares of larger numbers are no float32.
+_LARGEST = 1e18
 NOT_IN_CONTEXT = ("scores", "user_profile", "candidate_mask", "pinned", "diversity", "k")
 
 
@@ -76,7 +86,9 @@ def _tensor(name: str, key: str, value: object) -> tf.Tensor:
     dtype = {"candidate_mask": tf.bool, "k": tf.int32, "pinned": tf.int32}.get(key, tf.float32)
     if tensor.shape.rank == 2 and _kind(key) in ("groups", "attribute"):
         dtype = tf.int32
-        if not tensor.dtype.is_integer:
+        if tensor.dtype == tf.int64 and tf.executing_eagerly():
+            _check_codes(name, key, tensor.numpy())
+        if not (tensor.dtype.is_integer or tensor.dtype.is_bool):
             raise ValueError(
                 f"{name}: inputs[{key!r}] of two axes must hold whole numbers, a code per candidate (-1: none); "
                 f"received {tensor.dtype.name}"
@@ -86,6 +98,15 @@ def _tensor(name: str, key: str, value: object) -> tf.Tensor:
     if dtype == tf.bool or tensor.dtype == tf.string:
         raise ValueError(f"{name}: inputs[{key!r}] must be {dtype.name}; received {tensor.dtype.name}")
     return tf.cast(tensor, dtype)
+
+
+def _check_codes(name: str, key: str, codes: np.ndarray) -> None:
+    large = np.abs(codes) > np.iinfo(np.int32).max
+    if large.any():
+        raise ValueError(
+            f"{name}: inputs[{key!r}] must be codes within 32 bits (np.unique(…, return_inverse=True) makes such); "
+            f"received {codes[large][0]}"
+        )
 
 
 def _kind(key: str) -> str:
@@ -159,14 +180,14 @@ def check_values(name: str, tensors: Mapping[str, tf.Tensor], features: bool = T
         # Quick for the many: the sum of squares is finite when all are, unless they are huge.
         if np.isfinite(np.vdot(value, value)):
             continue
-        bad = np.isnan(value) if key == "scores" else ~np.isfinite(value)
+        bad = np.isnan(value) if key == "scores" else ~(np.abs(value) < _LARGEST)
         if key not in NOT_IN_CONTEXT and not key.startswith(CONTEXT):
             bad &= taking_part.reshape(taking_part.shape + (1,) * (value.ndim - 2))
         elif key == "scores":
             bad &= taking_part
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
-            kind = "a number or an infinity" if key == "scores" else "finite"
+            kind = "a number or an infinity" if key == "scores" else f"finite, below {_LARGEST:g},"
             raise ValueError(
                 f"{name}: inputs[{key!r}] must be {kind} everywhere; received {value[where]} at {where}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from tfrec_div._keras import keras, tf
@@ -61,10 +62,10 @@ class SSD(KernelReranker):
         **kwargs: Any,
     ) -> None:
         super().__init__(k, diversity, score_normalization, kernel, **kwargs)
-        if window is not None and window < 1:
-            raise ValueError(f"SSD: window must be at least 1; received {window!r}")
-        if not gamma > 0.0:
-            raise ValueError(f"SSD: gamma must be above 0; received {gamma!r}")
+        if window is not None and (not isinstance(window, Integral) or window < 1):
+            raise ValueError(f"SSD: window must be a whole number of at least 1; received {window!r}")
+        if not 0.0 < gamma < float("inf"):
+            raise ValueError(f"SSD: gamma must be above 0 and finite; received {gamma!r}")
         if not self.kernel.linear:
             raise ValueError(
                 f"SSD: kernel must be a product of rows, such as 'cosine'; received {self.kernel!r}"
@@ -91,6 +92,10 @@ class SSD(KernelReranker):
         )
         offset = (1.0 - pool.diversity) * relevance
         scale = self.gamma * pool.diversity
+        if not self.kernel.linear_in(pool):
+            raise ValueError(
+                f"SSD: kernel must be a product of rows; {self.kernel!r} reads codes from the inputs"
+            )
         rows = self.kernel.rows(pool)
         if self.append_bias:
             rows = rows.map(lambda block: tf.concat([block, tf.ones_like(block[..., :1])], axis=-1))

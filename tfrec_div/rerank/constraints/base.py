@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 from tfrec_div._keras import tf
@@ -142,8 +143,8 @@ class Constraint:
     def _whole(self, argument: str, value: Any, least: int) -> int:
         if (
             isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or int(value) != value
+            or not isinstance(value, Real)
+            or not float(value).is_integer()
             or value < least
         ):
             raise ValueError(

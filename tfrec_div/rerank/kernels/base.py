@@ -27,7 +27,7 @@ class Kernel:
     """
 
     linear = False
-    """Whether the similarity is the product of two rows, which `rows` then gives."""
+    """Whether the similarity can be the product of two rows."""
 
     def __init__(self, feature: str = "vectors") -> None:
         self.feature = feature
@@ -36,6 +36,10 @@ class Kernel:
     def features(self) -> tuple[str, ...]:
         """The keys of the inputs that it reads."""
         return (self.feature,)
+
+    def linear_in(self, pool: Pool) -> bool:
+        """Whether the similarity is the product of two rows of this pool, which `rows` then gives."""
+        return self.linear
 
     def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Similarity:
         """Similarities within a pool, times a weight that broadcasts to `[batch, columns]` and is at least 0."""
@@ -52,6 +56,24 @@ class Kernel:
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {"feature": self.feature}
+
+    def _rows(self, pool: Pool) -> Rows:
+        feature = pool.features[self.feature]
+        if not isinstance(feature, Rows):
+            raise ValueError(
+                f"{self!r} reads rows [batch, candidates, n]; received codes [batch, candidates] in "
+                f"inputs[{self.feature!r}], for which there is 'equality({self.feature})'"
+            )
+        return feature
+
+    def _codes(self, pool: Pool) -> tf.Tensor:
+        feature = pool.features[self.feature]
+        if isinstance(feature, Rows):
+            raise ValueError(
+                f"{self!r} reads codes [batch, candidates]; received rows in inputs[{self.feature!r}], for which "
+                f"there are 'cosine({self.feature})' and 'jaccard({self.feature})'"
+            )
+        return feature
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Kernel:

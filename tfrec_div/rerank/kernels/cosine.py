@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.kernels.base import Kernel, Products
+from tfrec_div.rerank.kernels.base import Kernel, Products, Similarity
+from tfrec_div.rerank.kernels.equality import SameCode
 from tfrec_div.rerank.pool import Pool
 from tfrec_div.rerank.rows import Rows
 
@@ -14,8 +15,10 @@ from tfrec_div.rerank.rows import Rows
 class Cosine(Kernel):
     """The cosine of two vectors, in [−1, 1]; also of sets, given as rows of 0 and 1.
 
+    The cosine of single values, given as codes, is 1 where they are equal and 0 elsewhere.
+
     Args:
-        feature: key of the inputs, `[batch, candidates, dim]`.
+        feature: key of the inputs, `[batch, candidates, dim]`, or integer codes `[batch, candidates]`.
         normalize: false when the vectors have length 1 already; products are then only clipped to [−1, 1].
     """
 
@@ -25,8 +28,14 @@ class Cosine(Kernel):
         super().__init__(feature)
         self.normalize = normalize
 
-    def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Products:
+    def linear_in(self, pool: Pool) -> bool:
+        """See `Kernel`; not of codes."""
+        return isinstance(pool.features[self.feature], Rows)
+
+    def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Similarity:
         """See `Kernel`; the weight costs nothing per pick."""
+        if not self.linear_in(pool):
+            return SameCode(pool.features[self.feature], weight)
         weight = tf.reshape(tf.convert_to_tensor(weight, tf.float32), [-1, 1])
         if self.normalize:
             return Products(pool.features[self.feature].unit(tf.sqrt(weight)))
@@ -34,7 +43,7 @@ class Cosine(Kernel):
 
     def rows(self, pool: Pool) -> Rows:
         """Rows of length 1."""
-        rows = pool.features[self.feature]
+        rows = self._rows(pool)
         return rows.unit() if self.normalize else _clean(rows, 1.0)
 
     def get_config(self) -> dict[str, Any]:

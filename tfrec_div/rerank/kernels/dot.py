@@ -33,6 +33,6 @@ class Dot(Kernel):
         return tf.square(self.rows(pool).norms())
 
     def _times(self, pool: Pool, factor: tf.Tensor | float) -> Rows:
-        rows = pool.features[self.feature]
+        rows = self._rows(pool)
         norms = rows.norms()
         return rows.finite(norms).times(tf.where(tf.math.is_finite(norms), factor, 0.0))

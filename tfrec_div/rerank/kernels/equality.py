@@ -20,7 +20,7 @@ class Equality(Kernel):
 
     def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> SameCode:
         """See `Kernel`."""
-        return SameCode(pool.features[self.feature], weight)
+        return SameCode(self._codes(pool), weight)
 
 
 class SameCode:

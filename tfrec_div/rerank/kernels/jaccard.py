@@ -22,7 +22,7 @@ class Jaccard(Kernel):
 
     def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Transformed:
         """See `Kernel`."""
-        sets: Rows = pool.features[self.feature].map(
+        sets: Rows = self._rows(pool).map(
             lambda block: tf.cast((block != 0.0) & tf.math.is_finite(block), tf.float32)
         )
         return Transformed(

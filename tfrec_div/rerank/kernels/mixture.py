@@ -34,6 +34,8 @@ class Mixture(Kernel):
             raise ValueError(
                 f"Mixture: expected a weight for each kernel; received {len(weights)} weights, {len(kernels)} kernels"
             )
+        if not all(isinstance(kernel, Kernel) for kernel in kernels):
+            raise ValueError(f"Mixture: expected kernels, such as Cosine('text'); received {list(kernels)!r}")
         for weight in weights:
             if not 0.0 < weight < float("inf"):
                 raise ValueError(f"Mixture: a weight must be above 0 and finite; received {weight!r}")
@@ -47,12 +49,16 @@ class Mixture(Kernel):
 
     @property
     def linear(self) -> bool:  # type: ignore[override]
-        """Whether all its kernels are products of rows."""
+        """Whether all its kernels can be products of rows."""
         return all(kernel.linear for kernel in self.kernels)
+
+    def linear_in(self, pool: Pool) -> bool:
+        """Whether all its kernels are products of rows here."""
+        return all(kernel.linear_in(pool) for kernel in self.kernels)
 
     def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Similarity:
         """See `Kernel`."""
-        if self.linear:
+        if self.linear_in(pool):
             root = tf.sqrt(tf.reshape(tf.convert_to_tensor(weight, tf.float32), [-1, 1]))
             return Products(self.rows(pool).times(root + tf.zeros_like(pool.scores)))
         return Sum([kernel.of(pool, share * weight) for share, kernel in self._shares()])

@@ -24,13 +24,13 @@ class RBF(Kernel):
 
     def __init__(self, feature: str = "vectors", gamma: float = 1.0) -> None:
         super().__init__(feature)
-        if not gamma > 0.0:
-            raise ValueError(f"RBF: gamma must be above 0; received {gamma!r}")
+        if not 0.0 < gamma < float("inf"):
+            raise ValueError(f"RBF: gamma must be above 0 and finite; received {gamma!r}")
         self.gamma = float(gamma)
 
     def of(self, pool: Pool, weight: tf.Tensor | float = 1.0) -> Transformed:
         """See `Kernel`."""
-        rows = pool.features[self.feature]
+        rows = self._rows(pool)
         norms = rows.norms()
         size = tf.square(norms)
         present = tf.math.is_finite(size) & (size > 0.0)
