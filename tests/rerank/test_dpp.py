@@ -97,5 +97,5 @@ def test_an_outlier_among_many_candidates_does_not_overflow():
 
 def test_scale_is_kept_in_the_config_and_checked():
     assert DPP(scale=2.0).get_config()["scale"] == 2.0
-    with pytest.raises(ValueError, match="scale must be at least 0; received -1"):
+    with pytest.raises(ValueError, match="scale must be at least 0 and finite; received -1"):
         DPP(scale=-1.0)
