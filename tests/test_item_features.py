@@ -102,3 +102,26 @@ def test_an_array_that_is_no_feature_is_refused(model, parts, values, found):
 def test_an_infinite_number_is_refused(model, parts):
     with pytest.raises(ValueError, match="finite numbers, got inf"):
         ItemFeatures(model, parts[0].catalog, np.eye(50), {"size": np.full((50, 1), np.inf)})
+
+
+def test_whole_numbers_beyond_32_bits_are_codes_in_their_order(model, parts):
+    def table(values):
+        return ItemFeatures(model, parts[0].catalog, np.eye(50), {"id": values})["id"].numpy()
+
+    # 2**32 + 7 and 7 are the same in 32 bits.
+    large = np.array([2**32 + 7, 7, -5, 2**40, 7] + [2**32 + 7] * 45)
+    found = table(large)
+    assert found.dtype == np.int32
+    assert found.tolist()[:6] == [1, 0, -1, 2, 0, 1]
+    assert table(np.array([2**64 - 1] * 49 + [3], np.uint64)).tolist() == [1] * 49 + [0]
+    # What fits stays as it is.
+    assert table(np.array([2**31 - 1, -1] * 25)).tolist() == [2**31 - 1, -1] * 25
+
+
+def test_negative_aspects_are_refused(model, parts):
+    aspects = np.ones((50, 3))
+    aspects[4, 1] = -0.5
+    with pytest.raises(ValueError, match=r"features\['aspects'\]: expected numbers of at least 0, got -0.5"):
+        ItemFeatures(model, parts[0].catalog, np.eye(50), {"aspects": aspects})
+    # Other features may be negative.
+    assert ItemFeatures(model, parts[0].catalog, np.eye(50), {"mood": aspects})["mood"].numpy().min() == -0.5

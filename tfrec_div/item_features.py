@@ -32,10 +32,11 @@ class ItemFeatures(tf.Module):
         catalog: The items.
         vectors: Float [items, dim], the feature `vectors`.
         own: Features by name, instead of those above or besides them: numbers, or strings [items], whose codes are
-            those of their alphabetical order ("" is none).
+            those of their alphabetical order ("" is none). Whole numbers beyond 32 bits become codes in their order;
+            the negative ones among them are none.
 
     Raises:
-        ValueError: If an array is no such feature.
+        ValueError: If an array is no such feature, or `aspects` has a negative number.
     """
 
     def __init__(
@@ -46,7 +47,12 @@ class ItemFeatures(tf.Module):
         self._tables: dict[str, tf.Variable] = {}
         self.own = frozenset(own or ())
         for name, values in {"vectors": vectors, **(own or {})}.items():
-            self._tables[name] = _variable(_checked(f"features[{name!r}]", values, len(catalog)))
+            table = _checked(f"features[{name!r}]", values, len(catalog))
+            if name == "aspects" and table.ndim == 2 and (table < 0).any():
+                raise ValueError(
+                    f"features['aspects']: expected numbers of at least 0, got {table[table < 0][0]}"
+                )
+            self._tables[name] = _variable(table)
 
     def require(self, names: Iterable[str], by: str, item_counts: np.ndarray) -> None:
         """Makes the tables that are not there yet.
@@ -160,10 +166,23 @@ def _checked(argument: str, values: Any, items: int) -> np.ndarray:
         distinct, values = np.unique(values.astype(str), return_inverse=True)
         # The empty string is the first of all.
         values = values - int("" in distinct[:1])
+    elif values.ndim == 1 and values.dtype.kind in "iu":
+        values = _codes(values)
     values = values.astype(np.int32 if values.ndim == 1 else np.float32)
     if not np.isfinite(values).all():
         raise ValueError(f"{argument}: expected finite numbers, got {values[~np.isfinite(values)][0]}")
     return values
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    """Returns whole numbers as they are, or, when 32 bits are too few for them, their places in their order."""
+    limits = np.iinfo(np.int32)
+    if not values.size or (limits.min <= int(values.min()) and int(values.max()) <= limits.max):
+        return values
+    there = values >= 0
+    codes = np.full(values.shape, -1, np.int64)
+    codes[there] = np.unique(values[there], return_inverse=True)[1]
+    return codes
 
 
 def _variable(values: np.ndarray) -> tf.Variable:
