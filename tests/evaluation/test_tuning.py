@@ -91,6 +91,16 @@ def test_the_curve_has_both_metrics_and_the_loss_of_every_level(wanted):
     assert curve["recall@2 high"].iloc[2] > 0.99
 
 
+def test_behind_a_level_beyond_the_budget_none_is_within_it(wanted, monkeypatch):
+    monkeypatch.setitem(LEVELS, 0.2, (5, 2))
+    monkeypatch.setitem(LEVELS, 0.6, (0, 4))
+    found = tuned(wanted, "recall@2 -2.7%")
+    # The bounds alone would allow the last two.
+    assert (found.curve["bound"] <= 0.027).tolist() == [True, False, True, True]
+    assert found.curve["within"].tolist() == [True, False, False, False]
+    assert (found.level, found.within) == (0.0, True)
+
+
 def test_retrieval_is_done_once_and_the_original_is_left_alone(wanted):
     recommender = Known(wanted)
     tune(recommender, wanted, "recall@2 -2.7%", "ild_vectors@2", levels=list(LEVELS), progress=False)

@@ -30,7 +30,9 @@ class Tuning:
         level: The level.
         within: Whether it is within the budget; when no level is, the level is 0.
         curve: A row per level: `level`, both metrics with bootstrap intervals (`ndcg@10`, `ndcg@10 low`, `ndcg@10
-            high`, …), `loss` of the budget's metric, `bound` (upper end of the loss) and `within`.
+            high`, …), `loss` of the budget's metric, `bound` (upper end of the loss) and `within`: whether
+            the bounds of this level and of all lower ones are within the budget, as the choice asks. One that
+            held-out users did not confirm is given up all the same.
         chosen: The level that the other folds chose, for each fold.
         held_out_loss: Loss of users at the level that the folds without them chose.
         held_out_bound: Upper end of that loss.
@@ -147,7 +149,8 @@ def tune(
         for n, column in enumerate((name, f"{name} low", f"{name} high")):
             curve[column] = [interval[n] for interval in intervals]
     curve["loss"], curve["bound"] = zip(*losses, strict=True)
-    curve["within"] = curve["bound"] <= allowed.allowed
+    # A fixed sequence: behind a level beyond the budget, none is eligible.
+    curve["within"] = np.logical_and.accumulate(curve["bound"] <= allowed.allowed)
     level = float(grid[place])
     return Tuning(
         recommender=recommender.with_reranker(layer, tuned=level),
