@@ -149,6 +149,30 @@ def test_arguments_out_of_range_are_refused(recommender, users, model, parts):
         recommender.recommend(users, k=0)
     with pytest.raises(ValueError, match=r"diversity_vectors: expected shape \[50, dim\], got \(3, 2\)"):
         Recommender(model, parts[0], reranker=MMR(), diversity_vectors=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="profile_half_life must be above 0 items, or None; got -1"):
+        Recommender(model, parts[0], reranker=MMR(), profile_half_life=-1)
+    with pytest.raises(ValueError, match=r"k must be a whole number, got 2\.5"):
+        recommender.recommend(users, k=2.5)
+    wrong = r"diversity: expected one level, or one for each of 2 users; got shape \(3,\)"
+    with pytest.raises(ValueError, match=wrong):
+        recommender.recommend(users[:2], diversity=[0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [
+        (0, "at least 1, got 0"),
+        (-3, "at least 1, got -3"),
+        (2.5, "a whole number, got 2.5"),
+        (True, "a whole number, got True"),
+    ],
+)
+def test_a_length_that_is_none_is_refused_at_construction(recommender, model, parts, k, said):
+    with pytest.raises(ValueError, match=f"k must be {said}"):
+        Recommender(model, parts[0], reranker=MMR(k=5), k=k)
+    with pytest.raises(ValueError, match=f"k must be {said}"):
+        recommender.k = k
+    assert recommender.k == 5
 
 
 def _seen(data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,18 @@ import tfrec_div as td
 from tests.taste import Taste
 from tfrec_div._keras import keras, tf
 from tfrec_div.recommender import Recommender
-from tfrec_div.rerank import DPP, METHODS, MMR, SSD, Adaptive, AtMost, MinGap, Selection
+from tfrec_div.rerank import (
+    DPP,
+    FAIR,
+    METHODS,
+    MMR,
+    SSD,
+    Adaptive,
+    AtMost,
+    LongTailXQuAD,
+    MinGap,
+    Selection,
+)
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div_tests")
@@ -262,3 +275,73 @@ def test_saved_and_loaded_it_has_the_same_features_levels_and_pages(model, shop,
         # What follows from the histories still does.
         again.update_histories(shop.interactions.take(shop.interactions.user < 5))
         assert np.isnan(again.levels[5:]).all()
+
+
+def test_vectors_given_as_a_feature_are_saved_and_loaded(model, shop, users, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    recommender = make(model, shop, MMR(k=5, diversity=0.8), features={"vectors": vectors})
+    folder = recommender.save(tmp_path / "saved")
+    again = td.load(folder)
+    np.testing.assert_array_equal(again.diversity_vectors, vectors)
+    np.testing.assert_array_equal(again.recommend(users).rows, recommender.recommend(users).rows)
+    # A folder that names them among the features, as they were written before, is read too.
+    description = json.loads((folder / "recommender.json").read_text("utf-8"))
+    assert description["own_features"] == []
+    description["own_features"] = ["vectors"]
+    (folder / "recommender.json").write_text(json.dumps(description), "utf-8")
+    np.testing.assert_array_equal(td.load(folder).diversity_vectors, vectors)
+
+
+def test_a_page_is_as_long_as_the_new_rerankers_unless_its_length_was_given(model, shop, tmp_path):
+    follows, given = make(model, shop, MMR(k=5)), make(model, shop, MMR(k=5), k=7)
+    assert [one.with_reranker(DPP(k=3)).k for one in (follows, given)] == [3, 7]
+    assert [one.with_reranker(None).k for one in (follows, given)] == [5, 7]
+    assert follows.with_reranker(None).with_reranker(DPP(k=3)).k == 3
+    for one in (follows, given):
+        one.reranker = DPP(k=4)
+    assert (follows.k, given.k) == (4, 7)
+    assert follows.recommend(["nobody"]).rows.shape == (1, 4)
+    for name, recommender, expected in (("follows", follows, 3), ("given", given, 7)):
+        again = td.load(recommender.save(tmp_path / name))
+        assert again.k == recommender.k
+        assert again.with_reranker(DPP(k=3)).k == expected
+    follows.k = 6
+    assert follows.with_reranker(DPP(k=3)).k == 6
+    assert make(model, shop, None).k == 10
+
+
+def test_an_adaptive_level_may_be_set_and_taken_away_later(model, shop, users):
+    recommender, plain = (
+        make(model, shop, MMR(k=5, diversity=0.9)),
+        make(model, shop, MMR(k=5, diversity=0.9)),
+    )
+    first = recommender.recommend(users).rows
+    recommender.adaptive = Adaptive(0.1, 0.6)
+    made_with = make(model, shop, MMR(k=5, diversity=0.9), adaptive=Adaptive(0.1, 0.6))
+    np.testing.assert_array_equal(recommender.levels, made_with.levels)
+    np.testing.assert_array_equal(recommender.recommend(users).rows, made_with.recommend(users).rows)
+    assert (recommender.recommend(users).rows != first).any()
+    recommender.adaptive = Adaptive(0.3, 0.3)
+    half = plain.recommend(users, diversity=0.3).rows
+    np.testing.assert_array_equal(recommender.recommend(users).rows, half)
+    recommender.adaptive = None
+    np.testing.assert_array_equal(recommender.recommend(users).rows, first)
+    assert np.isnan(recommender.levels).all()
+    assert recommender.diversity == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("method", [FAIR, LongTailXQuAD])
+def test_methods_of_two_groups_refuse_more_at_construction(model, shop, users, method):
+    name = method.__name__
+    three, two = np.arange(50) % 3, np.arange(50) % 3 - 1
+    with pytest.raises(
+        ValueError, match=rf"features\['groups'\]: {name} expects codes \[items\] of 1, 0, or -1.*the code 2"
+    ):
+        make(model, shop, method(k=5), features={"groups": three})
+    with pytest.raises(ValueError, match=rf"{name} expects codes .* got numbers \[50, 2\]"):
+        make(model, shop, method(k=5), features={"groups": np.zeros((50, 2))})
+    assert make(model, shop, method(k=5), features={"groups": two}).recommend(users).rows.min() >= 0
+    other = make(model, shop, MMR(k=5, kernel="equality(groups)"), features={"groups": three})
+    assert other.recommend(users).rows.min() >= 0
+    with pytest.raises(ValueError, match=f"{name} expects codes"):
+        other.with_reranker(method(k=5))

@@ -19,8 +19,10 @@ from tfrec_div.recommendations import Recommendations
 from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.compiled import worth_compiling
+from tfrec_div.rerank.fair import FAIR
+from tfrec_div.rerank.long_tail_xquad import LongTailXQuAD
 from tfrec_div.towers.content import content_vectors
-from tfrec_div.user_profile import UserProfile
+from tfrec_div.user_profile import UserProfile, checked_half_life
 
 __all__ = ["Recommendations", "Recommender"]
 
@@ -29,6 +31,8 @@ BATCH = 256
 MANY_USERS = 50_000
 # Before the name of a feature in what is saved.
 FEATURE = "feature/"
+# Re-rankers that know two groups of items: more would be taken for one of them, or for none.
+TWO_GROUPS = (FAIR, LongTailXQuAD)
 
 
 class Recommender(tf.Module):
@@ -41,7 +45,7 @@ class Recommender(tf.Module):
         retriever: Model with `retrieve`, `query_vectors` and an index, such as `TwoTower`.
         data: Whose catalogue is served, and whose interactions are the users' histories.
         reranker: Re-ranking layer, or None for the order of the scores.
-        k: Length of a page by default; the re-ranker's by default.
+        k: Length of a page by default. Without it that is the re-ranker's, and another re-ranker brings its own.
         num_candidates: Items that the re-ranker chooses from.
         diversity_vectors: Float [items, dim] that diversity is measured on; by default the content of the items
             (text, pictures, categories, as far as they are there).
@@ -52,7 +56,11 @@ class Recommender(tf.Module):
             further back counts half; None: all count alike.
 
     Raises:
-        ValueError: If the schemas differ, or the items lack a feature that the re-ranker reads.
+        ValueError: If the schemas differ, an argument is out of range, or the items lack a feature that the
+            re-ranker reads or have one that it cannot use.
+
+    Attributes:
+        k_is_own: Whether `k` was given or set, so that another re-ranker does not change it.
 
     Example:
         >>> from tfrec_div import TwoTower, make_synthetic, rerank
@@ -83,11 +91,10 @@ class Recommender(tf.Module):
         self.retriever = retriever
         self.catalog = data.catalog
         self.schema = data.schema
-        self.k = k or (reranker.k if reranker is not None else 10)
+        self._k, self.k_is_own = 10 if k is None else _checked_length(k), k is not None
         self.num_candidates = num_candidates
         self.tuned: float | None = None
-        self.adaptive = adaptive
-        self.profile_half_life = profile_half_life
+        self.profile_half_life = checked_half_life(profile_half_life)
         if diversity_vectors is None:
             diversity_vectors = _content_of(retriever, data)
         expected = (len(data.catalog),)
@@ -97,21 +104,19 @@ class Recommender(tf.Module):
         self.features = ItemFeatures(retriever, data.catalog, diversity_vectors, features)
         self._histories = Histories()
         self._histories.update(data.interactions)
-        self._begin(reranker)
+        self._begin(reranker, adaptive)
 
-    def _begin(self, reranker: Reranker | None) -> None:
+    def _begin(self, reranker: Reranker | None, adaptive: Adaptive | None) -> None:
         """Makes what depends on the re-ranker and the histories."""
         self._levels = tf.Variable([np.nan], shape=[None], trainable=False, dtype=tf.float32, name="levels")
-        if self.adaptive is not None:
-            self.features.require([self.adaptive.feature], "Adaptive", self.item_counts)
         self.reranker = reranker
-        self._refresh()
+        self.adaptive = adaptive
 
     # ------------------------------------------------------------------ state
 
     @property
     def reranker(self) -> Reranker | None:
-        """The re-ranking layer; another one may be set, which forgets the tuned level."""
+        """The re-ranking layer; another one may be set, which forgets the tuned level and follows its `k`."""
         return self._reranker
 
     @reranker.setter
@@ -119,12 +124,40 @@ class Recommender(tf.Module):
         profile = None
         if reranker is not None:
             self.features.require(features_needed(reranker), type(reranker).__name__, self.item_counts)
+            if isinstance(reranker, TWO_GROUPS):
+                _check_two_groups(self.features["groups"].numpy(), type(reranker).__name__)
             if "user_profile" in reranker.profiles:
                 profile = UserProfile(self.features[_profile_over(reranker)], self.profile_half_life)
         self._reranker, self._profile, self.tuned = reranker, profile, None
+        if reranker is not None and not self.k_is_own:
+            self._k = reranker.k
+
+    @property
+    def k(self) -> int:
+        """Length of a page by default; one that is set stays, whatever the re-ranker."""
+        return self._k
+
+    @k.setter
+    def k(self, k: int) -> None:
+        self._k, self.k_is_own = _checked_length(k), True
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """What gives each user a level; another one may be set, and the levels follow."""
+        return self._adaptive
+
+    @adaptive.setter
+    def adaptive(self, adaptive: Adaptive | None) -> None:
+        if adaptive is not None:
+            self.features.require([adaptive.feature], "Adaptive", self.item_counts)
+        self._adaptive = adaptive
+        self._refresh()
 
     def with_reranker(self, reranker: Reranker | None, tuned: float | None = None) -> Recommender:
         """Returns a recommender of the same weights with another re-ranker; this one stays as it is.
+
+        Its pages are as long as this one's when `k` was given to this one, or without a re-ranker; else as the new
+        re-ranker's.
 
         Args:
             reranker: Re-ranking layer, or None.
@@ -138,11 +171,11 @@ class Recommender(tf.Module):
         other = Recommender.__new__(Recommender)
         tf.Module.__init__(other, name="recommender")
         other.retriever, other.catalog, other.schema = self.retriever, self.catalog, self.schema
-        other.k, other.num_candidates = self.k, self.num_candidates
-        other.adaptive, other.profile_half_life = self.adaptive, self.profile_half_life
+        other._k, other.k_is_own, other.num_candidates = self.k, self.k_is_own, self.num_candidates
+        other.profile_half_life = self.profile_half_life
         other.features = self.features.copy()
         other._histories = self._histories.copy()
-        other._begin(reranker)
+        other._begin(reranker, self.adaptive)
         other.tuned = tuned
         return other
 
@@ -156,6 +189,8 @@ class Recommender(tf.Module):
         if self.adaptive is not None:
             table = self.features[self.adaptive.feature].numpy()
             self._levels.assign(self.adaptive.levels(*self.seen, table))
+        else:
+            self._levels.assign([np.nan])
 
     @property
     def state(self) -> dict[str, tf.Variable]:
@@ -477,7 +512,12 @@ class Recommender(tf.Module):
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         user_rows = np.asarray(user_rows, np.int32)
         count, k = len(user_rows), self._page_length(k)
-        level = np.broadcast_to(np.asarray(np.nan if diversity is None else diversity, np.float32), (count,))
+        level = np.asarray(np.nan if diversity is None else diversity, np.float32)
+        if level.shape not in ((), (1,), (count,)):
+            raise ValueError(
+                f"diversity: expected one level, or one for each of {count} users; got shape {level.shape}"
+            )
+        level = np.broadcast_to(level, (count,))
         if ((level < 0) | (level > 1)).any():
             raise ValueError(f"diversity must be in [0, 1], got {diversity}")
         nothing = np.full((count, 0), -1, np.int32)
@@ -508,10 +548,7 @@ class Recommender(tf.Module):
         return rows, scores, relaxed
 
     def _page_length(self, k: int | None) -> int:
-        k = min(self.k if k is None else k, len(self.catalog))
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        return k
+        return min(self.k if k is None else _checked_length(k), len(self.catalog))
 
     def _rows_by_user(self, users: np.ndarray, items: Mapping[str, Iterable[str]] | None) -> np.ndarray:
         lists = [[] if not items else list(items.get(user, ())) for user in users]
@@ -535,6 +572,23 @@ class Recommender(tf.Module):
         from tfrec_div.storage import load_recommender
 
         return load_recommender(path)
+
+
+def _checked_length(k: int) -> int:
+    if isinstance(k, bool | np.bool_) or int(k) != k:
+        raise ValueError(f"k must be a whole number, got {k!r}")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    return int(k)
+
+
+def _check_two_groups(groups: np.ndarray, by: str) -> None:
+    wrong = groups[~np.isin(groups, (-1, 0, 1))] if groups.ndim == 1 else groups
+    if groups.ndim != 1 or wrong.size:
+        found = f"the code {wrong[0]}" if groups.ndim == 1 else f"numbers {list(groups.shape)}"
+        raise ValueError(
+            f"features['groups']: {by} expects codes [items] of 1, 0, or -1 for none; got {found}"
+        )
 
 
 def _profile_over(reranker: Reranker) -> str:

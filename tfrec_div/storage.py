@@ -80,11 +80,12 @@ def save_recommender(recommender: Recommender, path: str | Path) -> Path:
             "retriever": keras.saving.serialize_keras_object(recommender.retriever),
             "reranker": recommender.reranker and keras.saving.serialize_keras_object(recommender.reranker),
             "k": recommender.k,
+            "k_is_own": recommender.k_is_own,
             "num_candidates": recommender.num_candidates,
             "tuned": recommender.tuned,
             "adaptive": recommender.adaptive and keras.saving.serialize_keras_object(recommender.adaptive),
             "profile_half_life": recommender.profile_half_life,
-            "own_features": sorted(recommender.features.own),
+            "own_features": sorted(recommender.features.own - {"vectors"}),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(description), "utf-8")
         save_file(_numbered_weights(recommender.retriever), folder / _WEIGHTS)
@@ -135,10 +136,12 @@ def load_recommender(path: str | Path) -> Recommender:
         k=description["k"],
         num_candidates=description["num_candidates"],
         diversity_vectors=state["diversity_vectors"],
-        features={name: state[FEATURE + name] for name in description["own_features"]},
+        # `vectors` are the diversity_vectors, whoever gave them; folders of before name them here too.
+        features={name: state[FEATURE + name] for name in description["own_features"] if name != "vectors"},
         adaptive=description["adaptive"] and keras.saving.deserialize_keras_object(description["adaptive"]),
         profile_half_life=description["profile_half_life"],
     )
+    recommender.k_is_own = description.get("k_is_own", True)
     recommender.restore(state, description["tuned"])
     return recommender
 

@@ -7,6 +7,20 @@ import numpy as np
 from tfrec_div._keras import tf
 
 
+def checked_half_life(half_life: float | None) -> float | None:
+    """Returns the half-life of a profile.
+
+    Args:
+        half_life: Items after which what lies further back counts half; None: all count alike.
+
+    Raises:
+        ValueError: If it is not above 0.
+    """
+    if half_life is not None and not half_life > 0:
+        raise ValueError(f"profile_half_life must be above 0 items, or None; got {half_life}")
+    return half_life
+
+
 class UserProfile(tf.Module):
     """Shares of a feature's values in users' histories, as in Steck (2018).
 
@@ -28,9 +42,7 @@ class UserProfile(tf.Module):
 
     def __init__(self, table: tf.Variable, half_life: float | None = None):
         super().__init__(name="user_profile")
-        if half_life is not None and not half_life > 0:
-            raise ValueError(f"profile_half_life must be above 0 items, or None; got {half_life}")
-        self.table, self.half_life = table, half_life
+        self.table, self.half_life = table, checked_half_life(half_life)
         values = table.numpy()
         self._codes = values.ndim == 1
         if self._codes:
