@@ -106,6 +106,22 @@ def test_values_by_hand(parts):
     ]
 
 
+def test_novelty_counts_users_and_popularity_interactions():
+    # u used a three times and b once, v used a: two users know a, one knows b and none c.
+    log = pd.DataFrame({"user_id": list("uuuuv"), "item_id": list("abaaa"), "timestamp": range(5)})
+    held_out = pd.DataFrame({"user_id": ["v"], "item_id": ["b"], "timestamp": [9]})
+    whole = from_frames(pd.concat([log, held_out]), items=pd.DataFrame({"item_id": list("abc")}))
+    train = whole.subset(whole.interactions.take(whole.interactions.timestamp < 9))
+    test = whole.subset(whole.interactions.take(whole.interactions.timestamp == 9))
+    before = [part.copy() for part in train.interactions.histories()]
+    values = evaluate(Fixed(train, lists_of(train, v="abc")), test, k=3, baselines=()).systems["recommender"]
+    # -log2 of (2 + 1) / 3, (1 + 1) / 3 and (0 + 1) / 3; by interactions a would have log2(3 / 5).
+    np.testing.assert_allclose(values["novelty@3"], [(np.log2(3 / 2) + np.log2(3)) / 3])
+    np.testing.assert_allclose(values["popularity@3"], [(4 + 1 + 0) / 3])
+    for part, old in zip(train.interactions.histories(), before, strict=True):
+        np.testing.assert_array_equal(part, old)
+
+
 def test_baselines_come_unasked_and_recommend_nothing_seen(parts):
     train, test = parts
     result = evaluate(Fixed(train, lists_of(train, u="dce", v="cb", w="abc")), test, k=3)

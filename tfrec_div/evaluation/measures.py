@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from tfrec_div import metrics
 from tfrec_div.data.dataset import Dataset
@@ -25,6 +26,7 @@ class ListMeasures:
         self.histories = histories_of(rec.seen, users)
         self.num_relevant = metrics.num_relevant(*relevant)
         self.counts, self.num_users = rec.item_counts, len(rec.seen[1]) - 1
+        self.users_of_items = _users_of_items(rec.seen, len(self.counts))
         self.long_tail = metrics.long_tail(self.counts)
         self.vectors, self.categories = rec.diversity_vectors, rec.catalog.category_matrix()
 
@@ -43,12 +45,21 @@ class ListMeasures:
             values["ild_categories"] = metrics.intra_list_distance(rows, self.categories)
             values["category_entropy"] = metrics.category_entropy(rows, self.categories)
             values["calibration_kl"] = metrics.calibration_kl(rows, *self.histories, self.categories)
-        values["novelty"] = metrics.novelty(rows, self.counts, self.num_users)
+        values["novelty"] = metrics.novelty(rows, self.users_of_items, self.num_users)
         values["popularity"] = metrics.popularity(rows, self.counts)
         values["aplt"] = metrics.aplt(rows, self.long_tail)
         values["unexpectedness"] = metrics.unexpectedness(rows, *self.histories, self.vectors)
         values["serendipity"] = metrics.serendipity(rows, on_page, self.counts)
         return {f"{name}@{self.k}": value for name, value in values.items()}
+
+
+def _users_of_items(seen: tuple[np.ndarray, np.ndarray], num_items: int) -> np.ndarray:
+    """Number of users who used each item, once or often, int `[num_items]`."""
+    values, splits = seen
+    shape = (len(splits) - 1, num_items)
+    by_item = sparse.csr_array((np.ones(len(values), bool), values, splits), shape=shape).tocsc()
+    by_item.sum_duplicates()
+    return np.diff(by_item.indptr)
 
 
 def histories_of(seen: tuple[np.ndarray, np.ndarray], users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
