@@ -62,6 +62,11 @@ def serendipity(
     elif definition == "ge":
         surprise = ~_among(rows, np.asarray(expected))
     else:
+        if np.shape(unexpectedness) != rows.shape:
+            raise ValueError(
+                f"unexpectedness must have the shape {list(rows.shape)}; "
+                f"received {list(np.shape(unexpectedness))}"
+            )
         surprise = np.where(rows >= 0, np.asarray(unexpectedness, np.float64), 0.0)
     return (surprise * relevance).sum(axis=1) / np.maximum((rows >= 0).sum(axis=1), 1)
 
