@@ -86,11 +86,16 @@ def test_values_by_hand(parts):
     assert set(values) == {
         *("recall@3", "precision@3", "f1@3", "ndcg@3", "mrr@3", "hit_rate@3", "map@3"),
         *("ild_vectors@3", "ild_categories@3", "category_entropy@3", "novelty@3", "popularity@3", "aplt@3"),
-        *("calibration_kl@3", "unexpectedness@3", "serendipity@3"),
+        *("calibration_kl@3", "unexpectedness@3", "serendipity@3", "vendi@3"),
+        *("alpha_ndcg@3", "subtopic_recall@3"),
     }
     # u's history is all x, the list has none: ln(1 / .01); v's list is half x: ln(1 / (.99 · .5 + .01)).
     np.testing.assert_allclose(values["calibration_kl@3"], [4.60517019, 0.68319685])
     np.testing.assert_allclose(values["unexpectedness@3"], [1.0, 1.0])  # no two items are alike
+    np.testing.assert_allclose(values["vendi@3"], [3.0, 2.0])  # so each counts as one of its own
+    # u's hits are of two categories, y and z, so nothing is repeated; v's is the one of x.
+    np.testing.assert_allclose(values["alpha_ndcg@3"], [1.1309297536 / 1.6309297536, 0.6309297536])
+    np.testing.assert_allclose(values["subtopic_recall@3"], [1.0, 1.0])
     # u's hits at places 2 and 3 are unknown to all: (5/6 + 4/6) / 3; v's b is as popular as its place is high.
     np.testing.assert_allclose(values["serendipity@3"], [0.5, 0.0], atol=1e-12)
     # Used in training: a twice, b and f once; these three are needed for 80 % of four interactions.
@@ -104,6 +109,40 @@ def test_values_by_hand(parts):
     assert list(result.summary["recommender"])[-5:] == [
         *("coverage@3", "gini@3", "exposure_gini@3", "entropy@3", "personalization@3"),
     ]
+
+
+@pytest.mark.parametrize("cells", [1, 2**22])
+def test_intent_aware_values_by_hand(parts, monkeypatch, cells):
+    from tfrec_div.evaluation import measures
+
+    monkeypatch.setattr(measures, "_CELLS", cells)  # users one by one, and all at once
+    train, _ = parts
+    a, b, c, d, e, f = train.schema.item_rows(np.array(list("abcdef"), object))
+    # Relevant: c (y) and d (y, z); f, which has no category; a (x) and e (z).
+    relevant = np.array([c, d, f, a, e]), np.array([0, 2, 3, 5])
+    measure = measures.ListMeasures(Fixed(train, {}), relevant, 3, np.arange(3))
+    values = measure(np.array([[c, d], [f, a], [b, e]]))  # shorter than the three places
+    second = 0.6309297536
+    # c: 1, d: 1/2 + 1; at best d: 2, c: 1/2. Of a and e the second is there, at place 2.
+    expected = [(1 + 1.5 * second) / (2 + 0.5 * second), np.nan, second / (1 + second)]
+    np.testing.assert_allclose(values["alpha_ndcg@3"], expected)
+    np.testing.assert_allclose(values["subtopic_recall@3"], [1.0, np.nan, 0.5])
+
+
+def test_novelty_counts_users_and_popularity_interactions():
+    # u used a three times and b once, v used a: two users know a, one knows b and none c.
+    log = pd.DataFrame({"user_id": list("uuuuv"), "item_id": list("abaaa"), "timestamp": range(5)})
+    held_out = pd.DataFrame({"user_id": ["v"], "item_id": ["b"], "timestamp": [9]})
+    whole = from_frames(pd.concat([log, held_out]), items=pd.DataFrame({"item_id": list("abc")}))
+    train = whole.subset(whole.interactions.take(whole.interactions.timestamp < 9))
+    test = whole.subset(whole.interactions.take(whole.interactions.timestamp == 9))
+    before = [part.copy() for part in train.interactions.histories()]
+    values = evaluate(Fixed(train, lists_of(train, v="abc")), test, k=3, baselines=()).systems["recommender"]
+    # -log2 of (2 + 1) / 3, (1 + 1) / 3 and (0 + 1) / 3; by interactions a would have log2(3 / 5).
+    np.testing.assert_allclose(values["novelty@3"], [(np.log2(3 / 2) + np.log2(3)) / 3])
+    np.testing.assert_allclose(values["popularity@3"], [(4 + 1 + 0) / 3])
+    for part, old in zip(train.interactions.histories(), before, strict=True):
+        np.testing.assert_array_equal(part, old)
 
 
 def test_baselines_come_unasked_and_recommend_nothing_seen(parts):

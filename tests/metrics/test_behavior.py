@@ -193,6 +193,10 @@ def test_positions_are_compared_with_the_order_of_the_scores():
             lambda: relevance_lost(np.array([[0]]), np.array([[1.0, -0.5]]), normalized=False),
             "must not be negative unless normalized; received -0.5",
         ),
+        (
+            lambda: relevance_lost(np.array([[0], [0]]), np.array([[1.0, 2.0], [0.0, np.inf]])),
+            "scores must be below infinity; received inf for candidate 1 of user 1",
+        ),
         (lambda: rbo(PAGES, p=1.0), r"p must lie in \(0, 1\); received 1.0"),
         (lambda: rbo(PAGES, definition="max"), "ext, min or res; received 'max'"),
         (lambda: rbo(PAGES[:2], PAGES), "before must have 2 users; received 4"),

@@ -118,10 +118,15 @@ def test_recency_weights_by_hand():
             "history_values must be rows of the catalogue of 9 items; received 9",
         ),
         (lambda: calibration_kl(LIST, [0], [0, 1], GENRES, history_weights=np.ones(2)), "must be 1 numbers"),
+        (
+            lambda: calibration_kl(LIST, [0], [0, 1], GENRES, alpha=2),
+            r"alpha must be in \[0, 1\]; received 2",
+        ),
+        (lambda: recency_weights([0, 2, 1], half_life=1.0), "must not decrease; received 2 and then 1"),
         (lambda: recency_weights([0, 1], half_life=0.0), "half_life must be above 0; received 0.0"),
         (
             lambda: recency_weights([0, 2], 1.0, np.ones(3)),
-            "history_row_splits must have 2 entries, from 0 to 3",
+            r"timestamps must be 2 numbers; received \[3\]",
         ),
     ],
 )

@@ -142,6 +142,8 @@ def test_random_topics_have_the_values_of_ndeval(alpha, beta):
     ("call", "message"),
     [
         (lambda: alpha_ndcg(FIXTURE, alpha=1.5), r"alpha must be in \[0, 1\]; received 1.5"),
+        (lambda: nrbp(FIXTURE, beta=2), r"beta must be in \[0, 1\); received 2"),
+        (lambda: nrbp(FIXTURE, beta=-0.5), r"beta must be in \[0, 1\); received -0.5"),
         (lambda: err_ia(FIXTURE, normalization="best"), "ideal, perfect or none; received 'best'"),
         (lambda: alpha_ndcg(FIXTURE, ties="first"), "highest or lowest; received 'first'"),
         (lambda: subtopic_recall(FIXTURE, "trec"), "ndeval or ranksys; received 'trec'"),

@@ -68,6 +68,16 @@ def test_unknown_definition_lists_the_known():
         novelty(np.array([[0]]), COUNTS, 3, "merlin")
 
 
+@pytest.mark.parametrize("definition", ["smoothed", "rectools"])
+def test_more_interactions_than_users_are_refused(definition):
+    with pytest.raises(
+        ValueError, match="numbers of users, at most 2 of them; received 3: somebody who used"
+    ):
+        novelty(np.array([[0]]), COUNTS, 2, definition)
+    # Compared with all interactions, not with the users: 3 of 4.
+    assert novelty(np.array([[0]]), COUNTS, 2, "recommenders") == pytest.approx(np.log2(4 / 3))
+
+
 HITS = np.array([[True, False, True], [False, True, False]])
 ROWS = np.array([[0, 1, 2], [2, 1, -1]])
 LOG2 = 1 / np.log2(np.array([2, 3, 4]))

@@ -94,7 +94,20 @@ def test_a_relevant_item_listed_twice_counts_once():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.zeros((2, 3), int), np.array([1]), np.array([0, 1])), "must have 3 entries, the last 1"),
+        ((np.zeros((2, 3), int), np.array([1]), np.array([0, 1])), "must have 3 entries, from 0 to 1"),
+        # With −1 in the table of users, the last item of the user before would be relevant.
+        (
+            (np.array([[3], [1]]), np.array([0, -1, 2]), np.array([0, 1, 3])),
+            "relevant_values must be rows of the catalogue; received -1",
+        ),
+        (
+            (np.zeros((2, 1), int), np.array([0, 1, 2]), np.array([1, 2, 3])),
+            "must have 3 entries, from 0 to 3; received 3 entries, from 1 to 3",
+        ),
+        (
+            (np.zeros((3, 1), int), np.array([0, 1, 2]), np.array([0, 2, 1, 3])),
+            "relevant_row_splits must not decrease; received 2 and then 1",
+        ),
         ((np.zeros(3, int), np.array([1]), np.array([0, 1])), r"rows must have the shape \[users, k\]"),
         ((np.zeros((1, 3)), np.array([1]), np.array([0, 1])), "rows must be whole numbers; received float64"),
     ],
@@ -102,6 +115,20 @@ def test_a_relevant_item_listed_twice_counts_once():
 def test_wrong_shapes_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         hits(*arguments)
+
+
+def test_the_number_of_relevant_items_is_checked_likewise():
+    with pytest.raises(ValueError, match="relevant_row_splits must not decrease; received 3 and then 2"):
+        num_relevant(np.array([0, 1, 2]), np.array([0, 3, 2, 3]))
+    with pytest.raises(
+        ValueError, match=r"relevant_row_splits must have the shape \[users \+ 1\]; received \[0\]"
+    ):
+        num_relevant(np.array([], int), np.array([], int))
+
+
+def test_no_share_of_no_places():
+    with pytest.raises(ValueError, match=r"hits must have at least one place; received \[2, 0\]"):
+        RELEVANCE["precision"](np.zeros((2, 0), bool), np.array([1, 0]))
 
 
 def test_counts_instead_of_hits_are_refused():

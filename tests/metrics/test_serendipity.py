@@ -81,6 +81,10 @@ def test_empty_lists_and_users_without_relevant_items():
         ({}, "item_counts must be given for the definition rectools; received None"),
         ({"definition": "ge"}, "expected must be given for the definition ge"),
         ({"definition": "unexpectedness"}, "unexpectedness must be given"),
+        (
+            {"definition": "unexpectedness", "unexpectedness": np.ones((len(ROWS), 1))},
+            rf"unexpectedness must have the shape \[{len(ROWS)}, .*\]; received \[{len(ROWS)}, 1\]",
+        ),
         ({"definition": "kotkov"}, "one of rectools, ge, unexpectedness; received 'kotkov'"),
         ({"item_counts": np.ones(2)}, "catalogue of 2 items; received 2"),
     ],

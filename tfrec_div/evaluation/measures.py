@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from tfrec_div import metrics
 from tfrec_div.data.dataset import Dataset
+
+# Judgements and their ideal lists are made for so many places times categories at once.
+_CELLS = 2**22
 
 
 class ListMeasures:
@@ -25,6 +29,7 @@ class ListMeasures:
         self.histories = histories_of(rec.seen, users)
         self.num_relevant = metrics.num_relevant(*relevant)
         self.counts, self.num_users = rec.item_counts, len(rec.seen[1]) - 1
+        self.users_of_items = _users_of_items(rec.seen, len(self.counts))
         self.long_tail = metrics.long_tail(self.counts)
         self.vectors, self.categories = rec.diversity_vectors, rec.catalog.category_matrix()
 
@@ -39,16 +44,43 @@ class ListMeasures:
             found = np.pad(found, [(0, 0), (0, self.k - rows.shape[1])])
         values = {name: metric(found, self.num_relevant) for name, metric in metrics.RELEVANCE.items()}
         values["ild_vectors"] = metrics.intra_list_distance(rows, self.vectors)
+        values["vendi"] = metrics.vendi_score(rows, self.vectors)
         if self.categories.shape[1]:
             values["ild_categories"] = metrics.intra_list_distance(rows, self.categories)
             values["category_entropy"] = metrics.category_entropy(rows, self.categories)
+            values["alpha_ndcg"], values["subtopic_recall"] = self._intent_aware(rows)
             values["calibration_kl"] = metrics.calibration_kl(rows, *self.histories, self.categories)
-        values["novelty"] = metrics.novelty(rows, self.counts, self.num_users)
+        values["novelty"] = metrics.novelty(rows, self.users_of_items, self.num_users)
         values["popularity"] = metrics.popularity(rows, self.counts)
         values["aplt"] = metrics.aplt(rows, self.long_tail)
         values["unexpectedness"] = metrics.unexpectedness(rows, *self.histories, self.vectors)
         values["serendipity"] = metrics.serendipity(rows, on_page, self.counts)
         return {f"{name}@{self.k}": value for name, value in values.items()}
+
+    def _intent_aware(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """α-nDCG and subtopic recall `[users]`, a user's relevant items wanted for their categories."""
+        rows = np.pad(rows, [(0, 0), (0, self.k - rows.shape[1])], constant_values=-1)
+        values, splits = self.relevant
+        places = max(self.k, len(values) // max(len(rows), 1))
+        block = max(_CELLS // (places * self.categories.shape[1]), 1)
+        found = np.empty((2, len(rows)))
+        for first in range(0, len(rows), block):
+            ends = splits[first : first + block + 1]
+            part = slice(first, first + len(ends) - 1)
+            judged = metrics.Judgements.from_categories(
+                rows[part], values[ends[0] : ends[-1]], ends - ends[0], self.categories
+            )
+            found[:, part] = metrics.alpha_ndcg(judged), metrics.subtopic_recall(judged)
+        return found[0], found[1]
+
+
+def _users_of_items(seen: tuple[np.ndarray, np.ndarray], num_items: int) -> np.ndarray:
+    """Number of users who used each item, once or often, int `[num_items]`."""
+    values, splits = seen
+    shape = (len(splits) - 1, num_items)
+    by_item = sparse.csr_array((np.ones(len(values), bool), values, splits), shape=shape).tocsc()
+    by_item.sum_duplicates()
+    return np.diff(by_item.indptr)
 
 
 def histories_of(seen: tuple[np.ndarray, np.ndarray], users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -85,8 +85,8 @@ def relevance_lost(
         float64 `[users]` in [0, 1]; 0 for an empty page, and where nothing can be lost.
 
     Raises:
-        ValueError: an unknown definition, shapes that do not fit, a page with a place without a candidate, or negative
-            scores that are not normalized.
+        ValueError: an unknown definition, shapes that do not fit, a page with a place without a candidate, an infinite
+            score, or negative scores that are not normalized.
 
     Example:
         >>> scores = np.array([[1.0, 0.8, 0.2, 0.0]])
@@ -123,6 +123,9 @@ def _gains(scores: np.ndarray, users: int, normalized: bool) -> np.ndarray:
     scores = np.asarray(scores, np.float64)
     if scores.ndim != 2 or len(scores) != users:
         raise ValueError(f"scores must have the shape [{users}, candidates]; received {list(scores.shape)}")
+    if np.isposinf(scores).any():
+        user, place = np.argwhere(np.isposinf(scores))[0]
+        raise ValueError(f"scores must be below infinity; received inf for candidate {place} of user {user}")
     gains = np.where(np.isneginf(scores), np.nan, scores)
     if normalized:
         known = ~np.isnan(gains)

@@ -37,7 +37,8 @@ def calibration_kl(
         definition: `"steck"`: Σ p ln(p/q̃) with q̃ = (1 − α)q + αp and α = 0.01, as published; p is the history's
             distribution, q the list's. `"informfully"`: in bits, p smoothed by q likewise, α = 0.001 (Informfully's
             and RADio's `Calibration` of categories, without rounding).
-        alpha: smoothing instead of the definition's; 0 gives infinity where a category of the history is missing.
+        alpha: smoothing in [0, 1] instead of the definition's; 0 gives infinity where a category of the history is
+            missing.
         history_weights: one per value of the history, `recency_weights` for instance; None: 1.
         discount: of the places of the list, see `rank_discount` (Steck's w_r(i)).
 
@@ -45,7 +46,7 @@ def calibration_kl(
         float64 `[users]`; NaN where history or list have no category.
 
     Raises:
-        ValueError: an unknown definition, or shapes that do not fit.
+        ValueError: an unknown definition, alpha outside [0, 1], or shapes that do not fit.
 
     Example:
         >>> genres = np.array([[1, 0], [0, 1]])
@@ -56,6 +57,8 @@ def calibration_kl(
         raise ValueError(f"definition must be steck or informfully; received {definition!r}")
     steck = definition == "steck"
     smoothing = (0.01 if steck else 0.001) if alpha is None else alpha
+    if not 0.0 <= smoothing <= 1.0:
+        raise ValueError(f"alpha must be in [0, 1]; received {alpha}")
     target, other = _distributions(
         rows, history_values, history_row_splits, category_matrix, history_weights, discount
     )
@@ -128,8 +131,10 @@ def recency_weights(
     if not half_life > 0.0:
         raise ValueError(f"half_life must be above 0; received {half_life}")
     splits = np.asarray(history_row_splits, np.int64)
+    check_ragged("history", np.zeros(max(int(splits.flat[-1]), 0) if splits.size else 0), splits, len(splits) - 1)
     when = np.arange(splits[-1]) if timestamps is None else np.asarray(timestamps)
-    _, splits = check_ragged("history", np.zeros(len(when)), splits, len(splits) - 1)
+    if when.shape != (splits[-1],):
+        raise ValueError(f"timestamps must be {splits[-1]} numbers; received {list(when.shape)}")
     lengths = np.diff(splits)
     filled = lengths > 0
     if not filled.any():

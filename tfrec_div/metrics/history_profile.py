@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfrec_div.metrics.calibration import recency_weights
+from tfrec_div.metrics.distributions import category_shares, history_distribution
+from tfrec_div.metrics.lists import check_ragged
+
 
 def history_profile(
     history_values: np.ndarray,
@@ -37,44 +41,15 @@ def history_profile(
         >>> history_profile([0, 1], [0, 2], genres, half_life=1.0).round(3)
         array([[0.333, 0.667]], dtype=float32)
     """
-    values, splits = np.asarray(history_values, np.int64), np.asarray(history_row_splits, np.int64)
     aspects = np.asarray(aspects, np.float64)
     if aspects.ndim != 2 or not (aspects >= 0.0).all():
         raise ValueError(
             f"aspects must be [items, aspects] of at least 0; received {list(aspects.shape)}"
             + ("" if aspects.ndim != 2 else f" with {aspects.min()}")
         )
-    if splits.ndim != 1 or len(splits) == 0 or splits[0] != 0 or splits[-1] != len(values):
-        raise ValueError(f"history_row_splits must lead from 0 to {len(values)}; received {splits.tolist()}")
-    wrong = values[(values < 0) | (values >= len(aspects))]
-    if len(wrong):
-        raise ValueError(f"history_values must be rows below {len(aspects)}; received {wrong[0]}")
-    lengths = np.diff(splits)
-    if (lengths < 0).any():
-        raise ValueError(f"history_row_splits must not decrease; received {splits.tolist()}")
-    weights = _weights(splits, lengths, half_life, timestamps)
-    total = aspects.sum(axis=1, keepdims=True)
-    shares = np.divide(aspects, total, out=np.zeros_like(aspects), where=total > 0.0)
-    profile = np.zeros((len(lengths), aspects.shape[1]))
-    users = np.repeat(np.arange(len(lengths)), lengths)
-    for aspect in range(aspects.shape[1]):
-        profile[:, aspect] = np.bincount(users, weights * shares[values, aspect], minlength=len(lengths))
-    total = profile.sum(axis=1, keepdims=True)
-    return np.divide(profile, total, out=np.zeros_like(profile), where=total > 0.0).astype(np.float32)
-
-
-def _weights(
-    splits: np.ndarray, lengths: np.ndarray, half_life: float | None, timestamps: np.ndarray | None
-) -> np.ndarray:
-    if half_life is None:
-        return np.ones(splits[-1])
-    if not half_life > 0.0:
-        raise ValueError(f"half_life must be above 0; received {half_life}")
-    when = np.arange(splits[-1]) if timestamps is None else np.asarray(timestamps)
-    if when.shape != (splits[-1],):
-        raise ValueError(f"timestamps must be {splits[-1]} numbers; received {list(when.shape)}")
-    filled = lengths > 0
-    if not filled.any():
-        return np.zeros(0)
-    latest = np.maximum.reduceat(when, splits[:-1][filled])
-    return 0.5 ** ((np.repeat(latest, lengths[filled]) - when) / half_life)
+    users = len(history_row_splits) - 1
+    values, splits = check_ragged("history", history_values, history_row_splits, users, len(aspects))
+    weights = None if half_life is None else recency_weights(splits, half_life, timestamps)
+    return (
+        history_distribution(values, splits, category_shares(aspects), weights).toarray().astype(np.float32)
+    )

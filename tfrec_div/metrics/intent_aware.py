@@ -75,6 +75,8 @@ def nrbp(
             `"none"`: the sum.
         ties: in the ideal list, see `Judgements.ideal`.
     """
+    if not 0.0 <= beta < 1.0:
+        raise ValueError(f"beta must be in [0, 1); received {beta}")
     subtopics = np.maximum(judgements.num_subtopics, 1)
     discount = rank_discount(judgements.gains.shape[1], "exponential", base=beta)
     scales = {"perfect": (1.0 - (1.0 - alpha) * beta) / subtopics, "none": 1.0}

@@ -91,7 +91,7 @@ def check_ragged(
     Args:
         name: what they are, for the message.
         values: item rows; those of user u are `values[row_splits[u]:row_splits[u + 1]]`.
-        row_splits: `[users + 1]`, from 0 to the number of values.
+        row_splits: `[users + 1]`, from 0 to the number of values, never decreasing.
         users: number of users.
         num_items: size of the catalogue, when known.
 
@@ -102,10 +102,19 @@ def check_ragged(
         ValueError: the row splits do not fit the values or the number of users, or a value is no item row.
     """
     values, row_splits = np.asarray(values, np.int64), np.asarray(row_splits, np.int64)
+    if row_splits.ndim != 1 or len(row_splits) == 0:
+        raise ValueError(
+            f"{name}_row_splits must have the shape [users + 1]; received {list(row_splits.shape)}"
+        )
     if len(row_splits) != users + 1 or row_splits[0] != 0 or row_splits[-1] != len(values):
         raise ValueError(
             f"{name}_row_splits must have {users + 1} entries, from 0 to {len(values)}; "
             f"received {len(row_splits)} entries, from {row_splits[0]} to {row_splits[-1]}"
+        )
+    if (row_splits[1:] < row_splits[:-1]).any():
+        user = int((row_splits[1:] < row_splits[:-1]).argmax())
+        raise ValueError(
+            f"{name}_row_splits must not decrease; received {row_splits[user]} and then {row_splits[user + 1]}"
         )
     if values.size and (values.min() < 0 or (num_items is not None and values.max() >= num_items)):
         wrong = values.min() if values.min() < 0 else values.max()

@@ -28,7 +28,7 @@ def novelty(
         float64 `[users]`; 0 for an empty list.
 
     Raises:
-        ValueError: an unknown definition.
+        ValueError: an unknown definition, or a count above the number of users, where they are compared.
 
     Example:
         >>> novelty(np.array([[0, 1], [1, -1]]), np.array([3, 1]), num_users=3)
@@ -37,6 +37,11 @@ def novelty(
     if definition not in DEFINITIONS:
         raise ValueError(f"definition must be one of {', '.join(DEFINITIONS)}; received {definition!r}")
     counts = np.asarray(item_counts, np.float64)
+    if definition != "recommenders" and counts.max(initial=0.0) > num_users:
+        raise ValueError(
+            f"item_counts must be numbers of users, at most {num_users} of them; received {counts.max():g}: "
+            "somebody who used an item twice counts once"
+        )
     if definition == "smoothed":
         share = (counts + 1.0) / (num_users + 1.0)
     elif definition == "rectools":

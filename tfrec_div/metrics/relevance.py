@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfrec_div.metrics.lists import check_rows
+from tfrec_div.metrics.lists import check_ragged, check_rows
 
 # A table of what is relevant holds so many cells, which a processor keeps near, and so many users at least.
 _CELLS, _LEAST_BLOCK = 2**20, 64
@@ -29,7 +29,7 @@ def hits(rows: np.ndarray, relevant_values: np.ndarray, relevant_row_splits: np.
         bool `[users, k]`; false where padded.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit, or a relevant value is no item row.
 
     Example:
         >>> hits(np.array([[4, 7, -1], [7, 2, 0]]), np.array([7, 9, 0]), np.array([0, 2, 3]))
@@ -37,7 +37,7 @@ def hits(rows: np.ndarray, relevant_values: np.ndarray, relevant_row_splits: np.
                [False, False,  True]])
     """
     rows = check_rows(rows)
-    values, splits = _relevant(relevant_values, relevant_row_splits, len(rows))
+    values, splits = check_ragged("relevant", relevant_values, relevant_row_splits, len(rows))
     # A table of a block of users: ten times as fast as a search.
     width = int(max(rows.max(initial=0), values.max(initial=0))) + 1
     block = max(_CELLS // width, _LEAST_BLOCK)
@@ -62,8 +62,10 @@ def num_relevant(relevant_values: np.ndarray, relevant_row_splits: np.ndarray) -
 
 
 def precision(hits: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
-    """Share of the k places that hold a relevant item, float64 `[users]`."""
+    """Share of the k places that hold a relevant item, float64 `[users]`; k is at least 1."""
     found, relevant = _counts(hits, num_relevant)
+    if hits.shape[1] == 0:
+        raise ValueError(f"hits must have at least one place; received {list(hits.shape)}")
     return _defined(found / hits.shape[1], relevant)
 
 
@@ -130,20 +132,10 @@ RELEVANCE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def _relevant(values: np.ndarray, row_splits: np.ndarray, users: int) -> tuple[np.ndarray, np.ndarray]:
-    values, row_splits = np.asarray(values, np.int64), np.asarray(row_splits, np.int64)
-    if len(row_splits) != users + 1 or row_splits[-1] != len(values):
-        raise ValueError(
-            f"relevant_row_splits must have {users + 1} entries, the last {len(values)}; "
-            f"received {len(row_splits)} entries, the last {row_splits[-1]}"
-        )
-    return values, row_splits
-
-
 def _relevant_keys(
     values: np.ndarray, row_splits: np.ndarray, users: int, highest: int
 ) -> tuple[np.ndarray, int]:
-    values, row_splits = _relevant(values, row_splits, users)
+    values, row_splits = check_ragged("relevant", values, row_splits, users)
     width = int(max(highest, values.max(initial=0))) + 1
     owners = np.repeat(np.arange(users), np.diff(row_splits))
     keys = np.sort(owners * width + values)  # forty times as fast as np.unique

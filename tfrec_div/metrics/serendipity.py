@@ -62,7 +62,12 @@ def serendipity(
     elif definition == "ge":
         surprise = ~_among(rows, np.asarray(expected))
     else:
-        surprise = np.where(rows >= 0, np.asarray(unexpectedness, np.float64), 0.0)
+        given = np.asarray(unexpectedness, np.float64)
+        if given.shape != rows.shape:
+            raise ValueError(
+                f"unexpectedness must have the shape {list(rows.shape)}; received {list(given.shape)}"
+            )
+        surprise = np.where(rows >= 0, given, 0.0)
     return (surprise * relevance).sum(axis=1) / np.maximum((rows >= 0).sum(axis=1), 1)
 
 

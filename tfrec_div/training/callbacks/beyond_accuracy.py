@@ -17,6 +17,7 @@ from tfrec_div.rerank.base import Reranker
 LIST_METRICS = (
     *(*RELEVANCE, "ild_vectors", "ild_categories", "category_entropy"),
     *("novelty", "popularity", "aplt", "calibration_kl", "unexpectedness", "serendipity"),
+    *("vendi", "alpha_ndcg", "subtopic_recall"),
 )
 LOGGED = ("ndcg", "recall", "ild_vectors", "ild_categories", "novelty", "coverage")
 
