@@ -15,6 +15,7 @@ PACKAGE = ROOT / "tfrec_div"
 LAYERS = [
     *("precision", "draws", "data", "augment", "towers", "tasks", "optimizers"),
     *("index", "models", "rerank", "metrics"),
+    *("recommendations", "histories", "item_features", "user_profile"),
     *("recommender", "storage", "evaluation", "training", "study", "serving", "pipeline", "cli"),
 ]
 

@@ -131,7 +131,9 @@ def recency_weights(
     if not half_life > 0.0:
         raise ValueError(f"half_life must be above 0; received {half_life}")
     splits = np.asarray(history_row_splits, np.int64)
-    check_ragged("history", np.zeros(max(int(splits.flat[-1]), 0) if splits.size else 0), splits, len(splits) - 1)
+    check_ragged(
+        "history", np.zeros(max(int(splits.flat[-1]), 0) if splits.size else 0), splits, len(splits) - 1
+    )
     when = np.arange(splits[-1]) if timestamps is None else np.asarray(timestamps)
     if when.shape != (splits[-1],):
         raise ValueError(f"timestamps must be {splits[-1]} numbers; received {list(when.shape)}")
