@@ -82,9 +82,9 @@ class Reranker(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")  # half-precision scores would tie
         super().__init__(**kwargs)
         name = type(self).__name__
-        if isinstance(k, bool) or not isinstance(k, Real) or not float(k).is_integer() or k < 1:
+        if not _is_number(k) or not float(k).is_integer() or k < 1:
             raise ValueError(f"{name}: k must be a whole number of at least 1; received {k!r}")
-        if not isinstance(diversity, Real) or not 0.0 <= diversity <= 1.0:
+        if not _is_number(diversity) or not 0.0 <= diversity <= 1.0:
             raise ValueError(f"{name}: diversity must lie in [0, 1]; received {diversity!r}")
         if score_normalization not in SCORE_NORMALIZATIONS:
             raise ValueError(
@@ -228,6 +228,10 @@ class Reranker(keras.layers.Layer):
             return self.k
         static = tf.get_static_value(inputs["k"])
         return tf.maximum(inputs["k"], 1) if static is None else int(static)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _levels(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

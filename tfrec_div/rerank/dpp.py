@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
@@ -74,10 +73,10 @@ class DPP(KernelReranker):
         super().__init__(k, diversity, score_normalization, kernel, **kwargs)
         if not 0.0 <= scale < float("inf"):
             raise ValueError(f"DPP: scale must be at least 0 and finite; received {scale!r}")
-        if window is not None and (not isinstance(window, Integral) or window < 2):
+        if window is not None and (not float(window).is_integer() or window < 2):
             raise ValueError(f"DPP: window must be a whole number of at least 2; received {window!r}")
         self.scale = float(scale)
-        self.window = window
+        self.window = None if window is None else int(window)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

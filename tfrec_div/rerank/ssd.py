@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 from tfrec_div._keras import keras, tf
@@ -62,7 +61,7 @@ class SSD(KernelReranker):
         **kwargs: Any,
     ) -> None:
         super().__init__(k, diversity, score_normalization, kernel, **kwargs)
-        if window is not None and (not isinstance(window, Integral) or window < 1):
+        if window is not None and (not float(window).is_integer() or window < 1):
             raise ValueError(f"SSD: window must be a whole number of at least 1; received {window!r}")
         if not 0.0 < gamma < float("inf"):
             raise ValueError(f"SSD: gamma must be above 0 and finite; received {gamma!r}")
@@ -70,7 +69,7 @@ class SSD(KernelReranker):
             raise ValueError(
                 f"SSD: kernel must be a product of rows, such as 'cosine'; received {self.kernel!r}"
             )
-        self.window = window
+        self.window = None if window is None else int(window)
         self.gamma = float(gamma)
         self.append_bias = append_bias
         self.standardize = standardize

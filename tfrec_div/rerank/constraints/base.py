@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from tfrec_div._keras import tf
 from tfrec_div.rerank.inputs import CONTEXT, NOT_IN_CONTEXT
@@ -143,7 +144,7 @@ class Constraint:
     def _whole(self, argument: str, value: Any, least: int) -> int:
         if (
             isinstance(value, bool)
-            or not isinstance(value, Real)
+            or not isinstance(value, (int, float, np.integer))
             or not float(value).is_integer()
             or value < least
         ):
