@@ -57,3 +57,9 @@ def test_more_diversity_spreads_the_list():
         spread.append(1 - ((rows @ rows.T).sum() - 10) / 90)
     assert spread == sorted(spread)
     assert spread[-1] > spread[0] + 0.3
+
+
+def test_nested_lists_may_mix_whole_numbers_and_fractions():
+    inputs = {"scores": [[0.9, 1, 0]], "vectors": [[[1, 0.5], [1, 0], [0, 1]]]}
+    expected = diversify(np.array([0.9, 1.0, 0.0]), np.array([[1, 0.5], [1, 0], [0, 1]]), k=3)
+    assert MMR(k=3)(inputs).numpy().tolist() == [expected.tolist()]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.rerank.by_query import by_query
 from tfrec_div.rerank.compiled import Compiled, Traced, worth_compiling
@@ -125,6 +127,16 @@ class Reranker(keras.layers.Layer):
     def start(self, pool: Pool) -> Selection:
         """The method at work on a pool; see `Selection`."""
         raise NotImplementedError
+
+    def __call__(self, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Positions int32 `[batch, k]`; see the class. Nested lists are taken for arrays."""
+        # Keras makes a tensor of every number in a list, an int among floats a tensor that does not fit.
+        if isinstance(inputs, dict):
+            inputs = {
+                key: np.asarray(value) if isinstance(value, (list, tuple)) else value
+                for key, value in inputs.items()
+            }
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Positions int32 `[batch, k]`; see the class."""
