@@ -298,7 +298,7 @@ def test_lists_that_do_not_fit_are_refused(run, lists, tmp_path, capsys):
         ),
         (
             [*base, good, "--reranker", "ssd", "--reranker-option", "window=0"],
-            "SSD: window must be at least 1",
+            "SSD: window must be a whole number of at least 1",
         ),
         (
             [*base, good, "--reranker", "mmr", "--reranker-option", "kernel=image"],

@@ -36,8 +36,9 @@ class COVER(KernelReranker):
     Example:
         >>> from tfrec_div.rerank import COVER
         >>> layer = COVER(k=2, diversity=0.9)
+        >>> # The second covers itself, the first, and a little of the third.
         >>> layer({"scores": [[0.9, 0.8, 0.7]], "vectors": [[[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]]}).numpy()
-        array([[0, 2]], dtype=int32)
+        array([[1, 0]], dtype=int32)
     """
 
     def __init__(

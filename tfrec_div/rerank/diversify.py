@@ -66,7 +66,8 @@ def diversify(
         >>> from tfrec_div.rerank import diversify
         >>> diversify([0.9, 0.8, 0.7], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], k=2, diversity=0.5)
         array([0, 2], dtype=int32)
-        >>> diversify([0.9, 0.8, 0.7], k=2, kernel="equality(brand)", features={"brand": [4, 4, 5]})
+        >>> brands = {"brand": [4, 4, 5]}
+        >>> diversify([0.9, 0.8, 0.7], k=2, diversity=0.5, kernel="equality(brand)", features=brands)
         array([0, 2], dtype=int32)
     """
     layer = _layer(method, k, score_normalization, options)
