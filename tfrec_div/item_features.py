@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tfrec_div._keras import keras, tf
+from tfrec_div._keras import tf
 from tfrec_div.data.catalog import Catalog
 from tfrec_div.metrics import long_tail
+from tfrec_div.models.retriever import Retriever
 from tfrec_div.towers.content import content_vectors
 
 TOWERS = ("text", "image")
@@ -40,7 +41,7 @@ class ItemFeatures(tf.Module):
     """
 
     def __init__(
-        self, retriever: keras.Model, catalog: Catalog, vectors: Any, own: Mapping[str, Any] | None = None
+        self, retriever: Retriever, catalog: Catalog, vectors: Any, own: Mapping[str, Any] | None = None
     ):
         super().__init__(name="item_features")
         self._retriever, self._catalog = retriever, catalog
@@ -115,15 +116,15 @@ class ItemFeatures(tf.Module):
             return long_tail(item_counts).astype(np.int32)
         if name == "aspects":
             return self._catalog.category_matrix()
-        if name in _towers(self._retriever):
-            return content_vectors({name: self._retriever.content(name)})
+        if name in content_towers(self._retriever):
+            return content_vectors({name: self._retriever.content_model.content(name)})
         codes = self._catalog.encoded()[name]
         several = getattr(self._catalog.schema.feature("item", name), "multivalued", False)
         return self._catalog.category_matrix(name) if several else codes[:, 0] - 1
 
 
 def check_features(
-    names: Iterable[str], by: str, retriever: keras.Model, catalog: Catalog, own: Iterable[str] = ()
+    names: Iterable[str], by: str, retriever: Retriever, catalog: Catalog, own: Iterable[str] = ()
 ) -> None:
     """Refuses a re-ranker whose features the items do not have.
 
@@ -139,7 +140,9 @@ def check_features(
     """
     categories = [feature.name for feature in catalog.schema.features_of("item", "category")]
     aspects = ["aspects"] if categories else []
-    there = list(dict.fromkeys(["vectors", "groups", *aspects, *_towers(retriever), *categories, *own]))
+    there = list(
+        dict.fromkeys(["vectors", "groups", *aspects, *content_towers(retriever), *categories, *own])
+    )
     for name in names:
         if name not in there:
             what = "a category of the items" if name == "aspects" else "a feature of the items"
@@ -149,8 +152,11 @@ def check_features(
             )
 
 
-def _towers(retriever: keras.Model) -> list[str]:
-    there = {name.partition("/")[0] for name in retriever.item_table.values}
+def content_towers(retriever: Retriever) -> list[str]:
+    """Returns which of the towers "text" and "image" have encoded the catalogue's content."""
+    if (model := retriever.content_model) is None:
+        return []
+    there = {name.partition("/")[0] for name in model.item_table.values}
     return [tower for tower in TOWERS if tower in there]
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from tfrec_div._keras import keras, tf
+from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.histories import Histories
-from tfrec_div.item_features import ItemFeatures
+from tfrec_div.item_features import ItemFeatures, content_towers
+from tfrec_div.models.retriever import Retriever
 from tfrec_div.recommendations import Recommendations
 from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
@@ -42,7 +43,7 @@ class Recommender(tf.Module):
     adaptive one, if `adaptive` is given and the user has a history; else the re-ranker's own.
 
     Args:
-        retriever: Model with `retrieve`, `query_vectors` and an index, such as `TwoTower`.
+        retriever: Any `Retriever`, such as `TwoTower`.
         data: Whose catalogue is served, and whose interactions are the users' histories.
         reranker: Re-ranking layer, or None for the order of the scores.
         k: Length of a page by default. Without it that is the re-ranker's, and another re-ranker brings its own.
@@ -75,7 +76,7 @@ class Recommender(tf.Module):
 
     def __init__(
         self,
-        retriever: keras.Model,
+        retriever: Retriever,
         data: Dataset,
         reranker: Reranker | None = None,
         k: int | None = None,
@@ -606,11 +607,11 @@ def features_needed(reranker: Reranker) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*reranker.required, *profile)))
 
 
-def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:
+def _content_of(retriever: Retriever, data: Dataset) -> np.ndarray:
     """Returns the items' content vectors: what the text and image towers make, and the categories."""
-    table = retriever.item_table.values
-    there = {name.partition("/")[0] for name in table}
-    parts = {name: retriever.content(name) for name in ("text", "image") if name in there}
+    parts = {}
+    if (model := retriever.content_model) is not None:
+        parts = {name: model.content(name) for name in content_towers(retriever)}
     categories = data.catalog.category_matrix()
     if categories.shape[1]:
         parts["categories"] = categories.astype(bool)
@@ -620,5 +621,5 @@ def _content_of(retriever: keras.Model, data: Dataset) -> np.ndarray:
             "used, so that relevance and diversity are measured in one space",
             stacklevel=3,
         )
-        parts["retrieval"] = retriever.index.vectors.numpy()[:, :-1]
+        parts["retrieval"] = retriever.item_embeddings()
     return content_vectors(parts)

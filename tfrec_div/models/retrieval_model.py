@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.optimizer_state import SavesOptimizerState
+from tfrec_div.models.retriever import Retriever
 from tfrec_div.optimizers import FallingRate, LazyAdam
 from tfrec_div.tasks.masking import mask_rows
 from tfrec_div.tasks.replicas import num_replicas, sum_replicas
@@ -22,7 +22,7 @@ LEARNING_RATE = 3e-3
 MODEL_RATE = 0.01
 
 
-class RetrievalModel(SavesOptimizerState):
+class RetrievalModel(SavesOptimizerState, Retriever):
     """Base of the models that score all items for a query by products with the vectors of an index.
 
     An ordinary Keras model on batches of integer rows (`Dataset.batches`): `fit` prepares the model by the first
@@ -33,8 +33,6 @@ class RetrievalModel(SavesOptimizerState):
     `_add_metrics()`, and implements `adapt`, `adapted`, `compute_loss`, `item_vectors` and `query_vectors`.
     """
 
-    schema: Schema
-    max_history: int
     index: BruteForce
 
     def _add_metrics(self) -> None:
@@ -97,15 +95,18 @@ class RetrievalModel(SavesOptimizerState):
 
     # ------------------------------------------------------------------ queries
 
-    def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
-        """Returns the query of each user row, with the user's history in `data`."""
-        rows = np.asarray(user_rows, np.int32)
-        history, weight = data.interactions.latest(rows, self.max_history)
-        return {
-            "user_id": tf.constant(rows),
-            "history": tf.constant(history),
-            "history_weight": tf.constant(weight),
-        }
+    def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the score of every item in the index, float [batch, items]."""
+        return self.index.scores(self.query_vectors(query))
+
+    def similar(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the cosines of the vectors in the index, without their bias, float [batch, items]."""
+        vectors = tf.math.l2_normalize(self.index.vectors[:, :-1], axis=1)
+        return tf.matmul(tf.gather(vectors, rows), vectors, transpose_b=True)
+
+    def item_embeddings(self) -> np.ndarray:
+        """Returns the vectors in the index, without their bias, float32 [items, dim]."""
+        return self.index.vectors.numpy()[:, :-1]
 
     def retrieve(self, query: dict, k: int = 10, exclude=None, include=None) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the best rows int32 [batch, k] and their scores, from the index.
@@ -121,12 +122,6 @@ class RetrievalModel(SavesOptimizerState):
     def refresh_index(self) -> None:
         """Encodes the catalogue with the towers as they are now."""
         self.index.update(self.item_vectors())
-
-    def recommender(self, data: Dataset, **kwargs):
-        """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""
-        from tfrec_div.recommender import Recommender
-
-        return Recommender(self, data, **kwargs)
 
     # ------------------------------------------------------------------ training
 

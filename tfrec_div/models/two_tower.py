@@ -288,6 +288,11 @@ class TwoTower(RetrievalModel):
         return encoder.vectors(rows) if isinstance(encoder, ModelEncoder) else rows
 
     @property
+    def content_model(self) -> TwoTower:
+        """This model: its towers have encoded the content."""
+        return self
+
+    @property
     def trains_models(self) -> bool:
         """Whether training changes a text or image model."""
         return is_trained(self.text_encoder) or is_trained(self.image_encoder)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from tfrec_div._keras import tf
+from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
 from tfrec_div.towers.content import content_vectors
 from tfrec_div.towers.raw_features import RawItemFeatures, id_table
 
 Outputs = dict[str, tf.Tensor]
-TOWERS = ("text", "image")
 
 
 class ServingModule(tf.Module):
@@ -36,27 +36,28 @@ class ServingModule(tf.Module):
         matrix = catalog.category_matrix() if names else np.zeros((len(catalog), 1), np.float32)
         self._category_matrix = tf.Variable(matrix, trainable=False, name="category_matrix")
         self._item_ids = tf.Variable(tf.constant([*catalog.ids, ""]), trainable=False, name="item_ids")
-        encoders = {"text": retriever.text_encoder, "image": retriever.image_encoder}
-        self._content = {
-            name: _CentredContent(retriever.content(name)) for name in TOWERS if encoders[name] is not None
-        }
-        raw = RawItemFeatures(
-            recommender.schema,
-            encoders["text"],
-            encoders["image"],
-            retriever.text_fields,
-            parts=retriever.reads_sequences,
-        )
-        self._tables = raw.tables
+        self._encoders, self._content, raw = {}, {}, None
+        if (model := retriever.content_model) is not None:
+            read = {"text": model.text_encoder, "image": model.image_encoder}
+            self._encoders = {name: encoder for name, encoder in read.items() if encoder is not None}
+            self._content = {name: _CentredContent(model.content(name)) for name in self._encoders}
+            raw = RawItemFeatures(
+                recommender.schema,
+                read["text"],
+                read["image"],
+                model.text_fields,
+                parts=model.reads_sequences,
+            )
+        self._tables = [] if raw is None else raw.tables
         # The Keras objects stay out of the module's sight: their variables are all that the functions need, and
         # Keras' own tracing of every layer would double the export.
         self._weights = [*recommender.variables_in_use, *retriever.weights]
         self.functions = {
             name: function.get_concrete_function()
-            for name, function in self._functions(recommender, encoders, raw).items()
+            for name, function in self._functions(recommender, raw).items()
         }
 
-    def _functions(self, recommender: Recommender, encoders: dict, raw: RawItemFeatures) -> dict[str, Any]:
+    def _functions(self, recommender: Recommender, raw: RawItemFeatures | None) -> dict[str, Any]:
         retriever = recommender.retriever
         text = tf.TensorSpec([None], tf.string, name="text")
         image = tf.TensorSpec([None], tf.string, name="image")
@@ -87,11 +88,11 @@ class ServingModule(tf.Module):
         def recommend_cold(text, image, k, diversity):
             nobody = tf.fill(tf.shape(text), -1)
             query, _ = recommender.known_query(nobody)
-            scores = retriever.index.scores(retriever.query_vectors(query))
+            scores = retriever.scores(query)
             given = {"text": text, "image": image}
             similar, known = [], []
             for name, content in self._content.items():
-                vectors = encoders[name](given[name])
+                vectors = self._encoders[name](given[name])
                 similar.append(content.similarity(vectors))
                 known.append(tf.reduce_any(vectors != 0, axis=1, keepdims=True))
             described = tf.reduce_any(tf.concat(known, axis=1), axis=1, keepdims=True)
@@ -103,31 +104,22 @@ class ServingModule(tf.Module):
         @tf.function(input_signature=[item, k_of])
         def similar_items(item_id, k):
             row = self._items.lookup(item_id)
-            vectors = tf.math.l2_normalize(retriever.index.vectors[:, :-1], axis=1)
-            own = tf.gather(vectors, tf.maximum(row, 0))
-            scores = tf.matmul(own, vectors, transpose_b=True)
+            scores = retriever.similar(tf.maximum(row, 0))
             itself = tf.range(tf.shape(scores)[1])[tf.newaxis, :] == row[:, tf.newaxis]
             scores = tf.where(itself | (row < 0)[:, tf.newaxis], -float("inf"), scores)
             best, rows = tf.math.top_k(scores, _longest(k, len(recommender.catalog)))
             rows = tf.where(best > -float("inf"), rows, -1)
             return self._answer(rows, tf.where(rows >= 0, best, 0.0), k)
 
-        @tf.function(input_signature=[raw.signature()])
-        def embed_items(features):
-            encoded = raw(features)
-            # An item that training has not met goes by its content, as it does in the index.
-            encoded["item_id"] = tf.gather(retriever.item_table.values["item_id"], encoded["item_id"])
-            return {"embeddings": retriever.embed(encoded)}
-
         functions = {
             "serving_default": serving_default,
             "recommend": recommend,
-            "recommend_cold": recommend_cold,
             "similar_items": similar_items,
-            "embed_items": embed_items,
         }
-        if not self._content:
-            del functions["recommend_cold"]
+        if self._content:
+            functions["recommend_cold"] = recommend_cold
+        if raw is not None and retriever.content_model is not None:
+            functions["embed_items"] = _embed_items(retriever.content_model, raw)
         return functions
 
     def _answer(self, rows: tf.Tensor, scores: tf.Tensor, k: tf.Tensor | None = None) -> Outputs:
@@ -164,6 +156,17 @@ class _CentredContent(tf.Module):
         """Returns cosines [batch, items]; 0 for a zero vector."""
         centred = tf.where(tf.reduce_any(vectors != 0, axis=1, keepdims=True), vectors - self.mean, 0.0)
         return tf.matmul(tf.math.l2_normalize(centred, axis=1), self.vectors, transpose_b=True)
+
+
+def _embed_items(model: TwoTower, raw: RawItemFeatures):
+    @tf.function(input_signature=[raw.signature()])
+    def embed_items(features):
+        encoded = raw(features)
+        # An item that training has not met goes by its content, as it does in the index.
+        encoded["item_id"] = tf.gather(model.item_table.values["item_id"], encoded["item_id"])
+        return {"embeddings": model.embed(encoded)}
+
+    return embed_items
 
 
 def _longest(k: tf.Tensor, num_items: int) -> tf.Tensor:

@@ -1,0 +1,99 @@
+"""What recommends items to a query: the contract of all retrieval models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.schema import Schema
+from tfrec_div.tasks.masking import mask_rows
+
+if TYPE_CHECKING:
+    from tfrec_div.models.two_tower import TwoTower
+
+# Length of projected items, and items that are compared with all others at once.
+PROJECTED = 64
+BLOCK = 1024
+
+
+class Retriever(keras.Model):
+    """Base of the models that score the items of a catalogue for a query and return the best ones.
+
+    A query is a dictionary of tensors: `user_id` int32 [batch] (rows; -1: unknown), `history` int32 [batch, steps]
+    (item rows, the latest first, padded with -1 at the end) and `history_weight` float32 alike (the strength of each
+    interaction in (0, 1], 0 where padded). A retriever may pass over what it does not need.
+
+    A subclass has `schema` and `max_history` (items of a history that its queries hold), makes all weights in its
+    constructor, and implements `scores`; `fit` takes `Dataset.batches(...)`.
+    """
+
+    schema: Schema
+    max_history: int
+
+    def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the score of every item of the catalogue, float [batch, items]."""
+        raise NotImplementedError
+
+    def similar(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns how alike every item of the catalogue is to each of `rows` int [batch], float [batch, items].
+
+        An item compared with itself may have any score.
+        """
+        raise NotImplementedError
+
+    def item_embeddings(self) -> np.ndarray:
+        """Returns vectors that are close for items which are alike, float32 [items, dim].
+
+        Here a random projection of what `similar` says (Johnson and Lindenstrauss, 1984).
+        """
+        items = self.schema.num_items
+        directions = np.random.default_rng(0).standard_normal((items, PROJECTED)) / np.sqrt(PROJECTED)
+        directions = tf.constant(directions, tf.float32)
+        blocks = [tf.range(start, min(start + BLOCK, items)) for start in range(0, items, BLOCK)]
+        return np.concatenate([tf.matmul(self.similar(rows), directions).numpy() for rows in blocks])
+
+    @property
+    def content_model(self) -> TwoTower | None:
+        """The model whose text and image towers have encoded the catalogue's content; None without one."""
+        return None
+
+    def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
+        """Returns the query of each user row, with the user's history in `data`."""
+        rows = np.asarray(user_rows, np.int32)
+        history, weight = data.interactions.latest(rows, self.max_history)
+        return {
+            "user_id": tf.constant(rows),
+            "history": tf.constant(history),
+            "history_weight": tf.constant(weight),
+        }
+
+    def retrieve(
+        self, query: dict[str, tf.Tensor], k: int | tf.Tensor = 10, exclude=None, include=None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the best rows int32 [batch, k] and their scores, both by score.
+
+        A place for which no item is left holds -1 and the score minus infinity.
+
+        Args:
+            query: See the class.
+            k: Rows a query, cut to the catalogue.
+            exclude: Integer [batch, n], rows to leave out, padded with -1.
+            include: Boolean [items] or [batch, items], the only rows allowed.
+        """
+        scores = self.scores(query)
+        if include is not None:
+            scores = tf.where(include, scores, -float("inf"))
+        if exclude is not None:
+            scores = mask_rows(scores, exclude)
+        best, rows = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
+        return tf.where(best > -float("inf"), rows, -1), best
+
+    def recommender(self, data: Dataset, **kwargs):
+        """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""
+        from tfrec_div.recommender import Recommender
+
+        return Recommender(self, data, **kwargs)
