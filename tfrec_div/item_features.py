@@ -116,8 +116,9 @@ class ItemFeatures(tf.Module):
             return long_tail(item_counts).astype(np.int32)
         if name == "aspects":
             return self._catalog.category_matrix()
-        if name in content_towers(self._retriever):
-            return content_vectors({name: self._retriever.content_model.content(name)})
+        model = self._retriever.content_model
+        if model is not None and name in content_towers(self._retriever):
+            return content_vectors({name: model.content(name)})
         codes = self._catalog.encoded()[name]
         several = getattr(self._catalog.schema.feature("item", name), "multivalued", False)
         return self._catalog.category_matrix(name) if several else codes[:, 0] - 1
