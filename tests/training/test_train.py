@@ -14,11 +14,14 @@ import pytest
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.errors import DataError
+from tfrec_div.training.build import build_model
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.run_directory import RunDirectory, read_interactions
-from tfrec_div.training.train import build_model, train
+from tfrec_div.training.train import train
 
-QUICK = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5)
+QUICK = TrainConfig(
+    model="two_tower", features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5
+)
 
 
 class Interrupted(Exception):
@@ -185,12 +188,12 @@ def test_a_run_can_be_moved(whole, tmp_path):
 
 
 def test_without_weights_it_says_what_it_does_instead(shop, monkeypatch):
-    monkeypatch.setattr("tfrec_div.training.train.find_image_weights", lambda _: None)
+    monkeypatch.setattr("tfrec_div.training.build.find_image_weights", lambda _: None)
     from tfrec_div.towers import pretrained
 
     tiny = pretrained.find_text_model("tiny")
     monkeypatch.setattr(
-        "tfrec_div.training.train.find_text_model", lambda name: tiny if name == "tiny" else None
+        "tfrec_div.training.build.find_text_model", lambda name: tiny if name == "tiny" else None
     )
     model, said = build_model(shop, TrainConfig())
     assert model.image_encoder is None
@@ -210,7 +213,10 @@ def test_without_weights_it_says_what_it_does_instead(shop, monkeypatch):
     [
         ("epoch: 3", 'column epoch: expected one of batch_size, .* found "epoch"'),
         ("- a\n- b", "expected settings as 'name: value'"),
-        ("model: three_tower", 'config.yaml, model: expected one of two_tower, found "three_tower"'),
+        (
+            "model: three_tower",
+            'config.yaml, model: expected one of auto, two_tower, .*, found "three_tower"',
+        ),
         ("epochs: 0", 'epochs: expected a whole number from 1 to 2147483647, found "0"'),
         ("epochs: 2.5", 'epochs: expected a whole number .* found "2.5"'),
         ("k: many", 'k: expected a whole number .* found "many"'),
@@ -331,7 +337,7 @@ def fit_until_killed(self, *arguments, callbacks, **options):
     return fit(self, *arguments, callbacks=[*callbacks, Kill()], **options)
 module.TwoTower.fit = fit_until_killed
 data = make_synthetic(num_users=60, num_items=50, interactions_per_user=12, seed=3, images=False)
-config = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5)
+config = TrainConfig(model="two_tower", features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5)
 module.train(data, config, sys.argv[1], verbose=0)
 """
 

@@ -6,6 +6,8 @@ from tfrec_div._lazy import lazy_names
 
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
+    "Ensemble": "ensemble",
+    "MostPopular": "most_popular",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",

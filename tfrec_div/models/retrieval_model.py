@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,10 @@ class RetrievalModel(SavesOptimizerState, Retriever):
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""
         raise NotImplementedError
+
+    def training_state(self) -> dict[str, Any]:
+        """Returns what training changes besides the optimizer, for a checkpoint, by name; here the whole model."""
+        return {"model": self}
 
     def _careful_weights(self) -> Sequence[tf.Variable]:
         """Returns the weights that were trained for long before, which the default optimizer changes with care."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,18 @@ class Retriever(keras.Model):
     def content_model(self) -> TwoTower | None:
         """The model whose text and image towers have encoded the catalogue's content; None without one."""
         return None
+
+    def adapt(self, data: Dataset, cache_dir: str | Path | None = None, progress: bool = True) -> None:
+        """Reads what training needs besides the batches; here nothing.
+
+        Args:
+            data: Training data, whose schema is the model's.
+            cache_dir: Where what is computed once is kept.
+            progress: Whether to show progress bars.
+        """
+
+    def refresh_index(self) -> None:
+        """Brings what is kept of the items up to the weights as they are now; here nothing is kept."""
 
     def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
         """Returns the query of each user row, with the user's history in `data`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -476,6 +477,18 @@ class TwoTower(RetrievalModel):
     def adapted(self) -> bool:
         """Whether the model has seen training data."""
         return bool(tf.reduce_any(self.item_probability > 0))
+
+    def training_state(self) -> dict[str, Any]:
+        """Returns what training changes; what the frozen towers made does not, and is left out."""
+        gains = {} if self.profile is None else {"gains": self.profile.log_gain}
+        return {
+            "query": self.query_tower,
+            "item": self.item_tower,
+            "bias": self.item_bias,
+            "id_dropout": self.item_id_dropout,
+            "negatives": self.sampling,
+            **gains,
+        }
 
     def _careful_weights(self) -> list[tf.Variable]:
         models = [e for e in (self.text_encoder, self.image_encoder) if e is not None]

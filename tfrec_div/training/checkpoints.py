@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.storage import full_disk_as_os_error
 from tfrec_div.training.run_directory import RunDirectory, write_json
 
@@ -13,7 +13,7 @@ KEPT = 2
 
 
 class EpochCheckpoints(keras.callbacks.Callback):
-    """Saves towers, optimizer and history after every epoch, so that an interrupted training can go on.
+    """Saves what is trained, optimizer and history after every epoch, so that an interrupted training can go on.
 
     What does not change in training (the frozen towers and what they made) is left out. The number of an epoch's
     order and draws is part of the state, so a resumed training ends as the uninterrupted one would have.
@@ -27,17 +27,12 @@ class EpochCheckpoints(keras.callbacks.Callback):
         history: Losses and metrics of the epochs that are done.
     """
 
-    def __init__(self, model: TwoTower, run: RunDirectory):
+    def __init__(self, model: RetrievalModel, run: RunDirectory):
         super().__init__()
         self._run = run
-        state = {"query": model.query_tower, "item": model.item_tower, "optimizer": model.optimizer}
-        if model.profile is not None:
-            state["gains"] = model.profile.log_gain
         self._checkpoint = tf.train.Checkpoint(
-            **state,
-            bias=model.item_bias,
-            id_dropout=model.item_id_dropout,
-            negatives=model.sampling,
+            **model.training_state(),
+            optimizer=model.optimizer,
             epoch=tf.Variable(0, dtype=tf.int64),
         )
         # Made now: in `fit` a new variable would take all processes of a strategy, and only one saves.

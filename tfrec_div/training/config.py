@@ -15,7 +15,7 @@ from tfrec_div.precision import PRECISIONS
 
 FEATURES = ("id", "history", "text", "image", "categories", "numbers", "users")
 SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_users", "none")
-MODELS = ("two_tower",)
+MODELS = ("auto", "two_tower", "most_popular")
 # Those of `rerank.METHODS`, which takes TensorFlow to import.
 RERANKERS = (
     "mmr",
@@ -53,7 +53,8 @@ class TrainConfig:
     """What decides a training, besides the data; written into every run.
 
     Args:
-        model: Kind of retrieval model, "two_tower".
+        model: Kind of retrieval model, out of `MODELS`; "auto" trains several and weighs them on held-out
+            interactions of the training part, see `training.auto`.
         features: What the towers use, out of `FEATURES`; None is all that the data and this machine have.
         text: Text model: "auto" (MiniLM, or the tiny one where its weights are not found), "minilm", "tiny", or the
             folder of a checkpoint, see `read_checkpoint`.
@@ -86,7 +87,7 @@ class TrainConfig:
         DataError: If a value is not one of those listed.
     """
 
-    model: str = "two_tower"
+    model: str = "auto"
     features: tuple[str, ...] | None = None
     text: str = "auto"
     image: str = "auto"

@@ -42,6 +42,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def ensemble(self) -> Path:
+        """What the models of an ensemble count for, and how they were measured."""
+        return self.path / "ensemble.json"
+
+    @property
     def logs(self) -> Path:
         """For TensorBoard."""
         return self.path / "logs"

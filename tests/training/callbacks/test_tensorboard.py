@@ -19,7 +19,9 @@ from PIL import Image
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.train import train
 
-QUICK = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=6, batch_size=64, k=5)
+QUICK = TrainConfig(
+    model="two_tower", features=("id", "history", "categories"), embedding_dim=8, epochs=6, batch_size=64, k=5
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,170 @@
+"""Several retrievers as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.models.retriever import Retriever
+
+GROUPS = ("none", "short", "long")
+
+
+@keras.utils.register_keras_serializable(package="tfrec_div")
+class Ensemble(Retriever):
+    """Adds up the scores of several retrievers, each with a weight that depends on how much a user has done.
+
+    Scores of a query are first made comparable: standardised over the items (mean 0, deviation 1), and beyond the
+    deviation they grow like a logarithm (asinh), since some members give a few items scores twenty deviations out,
+    which would be all that counts. There are three groups of users, by the length of their history: none, short and
+    long. The whole is one model with one graph, which is served as any other.
+
+    Args:
+        members: The retrievers by name, of one schema. They are trained before.
+        weights: Float [3, members], of at least 0, for users with no, a short and a long history; None: all alike.
+            `tune_ensemble` learns them.
+        short_history: A history of at most so many items is a short one; from 1.
+        **kwargs: As for any Keras model.
+
+    Raises:
+        ValueError: If there is no member, they have different schemas, or the weights do not fit.
+
+    Example:
+        >>> from tfrec_div import EASE, TwoTower, make_synthetic
+        >>> data = make_synthetic(num_users=20, num_items=15, images=False)
+        >>> ease, towers = EASE(data.schema), TwoTower(data.schema, embedding_dim=8)
+        >>> for model in (ease, towers):
+        ...     model.compile()
+        ...     _ = model.fit(data.batches(64), verbose=0)
+        >>> both = Ensemble({"ease": ease, "towers": towers}, weights=[[0, 1], [1, 1], [2, 1]])
+        >>> both.retrieve(both.query_of(data, [0, 1]), k=3)[0].shape
+        TensorShape([2, 3])
+
+    Linear fusion of scores: Fox and Shaw (1994), Combination of multiple searches; standardised scores:
+    Montague and Aslam (2001), Relevance score normalization for metasearch.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Retriever],
+        weights: Sequence[Sequence[float]] | np.ndarray | None = None,
+        short_history: int = 10,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not members:
+            raise ValueError("members is empty: expected at least one retriever")
+        self.members = dict(members)
+        self.schema = next(iter(self.members.values())).schema
+        if others := [name for name, member in self.members.items() if member.schema != self.schema]:
+            raise ValueError(f"members: {others[0]!r} has another schema than {next(iter(self.members))!r}")
+        if short_history < 1:
+            raise ValueError(f"short_history must be at least 1, got {short_history}")
+        self.short_history = short_history
+        self.max_history = max(member.max_history for member in self.members.values())
+        self.group_weights = self.add_weight(
+            name="group_weights",
+            shape=(len(GROUPS), len(self.members)),
+            initializer="ones",
+            trainable=False,
+            dtype="float32",
+        )
+        if weights is not None:
+            self.set_group_weights(weights)
+        self.built = True
+
+    def set_group_weights(self, weights: Sequence[Sequence[float]] | np.ndarray) -> None:
+        """Replaces the weights.
+
+        Args:
+            weights: Float [3, members], of at least 0; in each row one is above 0.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        values, shape = np.asarray(weights, np.float32), (len(GROUPS), len(self.members))
+        if values.shape != shape:
+            raise ValueError(f"weights: expected shape {list(shape)}, got {list(values.shape)}")
+        if not np.isfinite(values).all() or (values < 0).any() or not values.any(axis=1).all():
+            raise ValueError(
+                f"weights: expected numbers of at least 0, one of a row above 0, got {values.tolist()}"
+            )
+        self.group_weights.assign(values)
+
+    @property
+    def weights_by_group(self) -> dict[str, dict[str, float]]:
+        """What each member counts for, by group of users."""
+        rows = self.group_weights.numpy().tolist()
+        return {
+            group: dict(zip(self.members, row, strict=True)) for group, row in zip(GROUPS, rows, strict=True)
+        }
+
+    def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the weighted sum of the members' comparable scores, float [batch, items]."""
+        weights = tf.gather(self.group_weights, self.group_of(query))
+        scores = [
+            weight[:, tf.newaxis] * comparable(member.scores(self.query_for(member, query)))
+            for weight, member in zip(tf.unstack(weights, axis=1), self.members.values(), strict=True)
+        ]
+        return tf.add_n(scores)
+
+    def group_of(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the group of each user, int32 [batch]: 0 without a history, 1 with a short and 2 with a long one."""
+        length = tf.reduce_sum(tf.cast(query["history"] >= 0, tf.int32), axis=1)
+        return tf.cast(length > 0, tf.int32) + tf.cast(length > self.short_history, tf.int32)
+
+    def similar(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the likeness that the members see, weighted as for users with a long history."""
+        weights = tf.unstack(self.group_weights[-1])
+        alike = [w * comparable(m.similar(rows)) for w, m in zip(weights, self.members.values(), strict=True)]
+        return tf.add_n(alike)
+
+    @property
+    def content_model(self):
+        """The first member's that has one."""
+        models = (member.content_model for member in self.members.values())
+        return next((model for model in models if model is not None), None)
+
+    @staticmethod
+    def query_for(member: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the query with as much of the history as a member reads."""
+        steps = member.max_history
+        return {
+            **query,
+            "history": query["history"][:, :steps],
+            "history_weight": query["history_weight"][:, :steps],
+        }
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains each member in turn on the same arguments; returns the history of the last one."""
+        for member in self.members.values():
+            history = member.fit(x, *args, **kwargs)
+        return history
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments."""
+        members = {name: keras.saving.serialize_keras_object(m) for name, m in self.members.items()}
+        return {"name": self.name, "members": members, "short_history": self.short_history}
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Ensemble:
+        """Makes an ensemble of what `get_config` returned; weights come by `set_weights`."""
+        build = keras.saving.deserialize_keras_object
+        members = {name: build(member, custom_objects) for name, member in config["members"].items()}
+        return cls(**{**config, "members": members})
+
+
+def comparable(scores: tf.Tensor) -> tf.Tensor:
+    """Returns asinh((scores - mean) / deviation) of scores float [batch, items]; zeros where all are equal.
+
+    Example:
+        >>> comparable(tf.constant([[1.0, 3.0], [5.0, 5.0]])).numpy().round(4).tolist()
+        [[-0.8814, 0.8814], [0.0, 0.0]]
+    """
+    mean, variance = tf.nn.moments(scores, axes=[1], keepdims=True)
+    # Sums of equal numbers leave a deviation of their last digits, which is none.
+    tiny = 1e-6 * tf.reduce_max(tf.abs(scores), axis=1, keepdims=True)
+    deviation = tf.sqrt(variance)
+    return tf.asinh(tf.math.divide_no_nan(scores - mean, tf.where(deviation > tiny, deviation, 0.0)))
