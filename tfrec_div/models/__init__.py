@@ -8,6 +8,7 @@ from tfrec_div._lazy import lazy_names
 _NAMES = {
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
+    "EASE": "ease",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",
