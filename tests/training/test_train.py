@@ -337,7 +337,9 @@ def fit_until_killed(self, *arguments, callbacks, **options):
     return fit(self, *arguments, callbacks=[*callbacks, Kill()], **options)
 module.TwoTower.fit = fit_until_killed
 data = make_synthetic(num_users=60, num_items=50, interactions_per_user=12, seed=3, images=False)
-config = TrainConfig(model="two_tower", features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5)
+config = TrainConfig(
+    model="two_tower", features=("id", "history", "categories"), embedding_dim=8, epochs=4, batch_size=64, k=5
+)
 module.train(data, config, sys.argv[1], verbose=0)
 """
 

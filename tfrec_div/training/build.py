@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.models.ease import EASE
 from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
@@ -25,6 +26,7 @@ NEGATIVES = {
     "mined": MinedNegatives,
     "shown": ShownNegatives,
 }
+CLOSED_FORMS = {"ease": EASE, "most_popular": MostPopular}
 
 
 def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str]]:
@@ -35,7 +37,7 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str
     said: list[str] = []
     if config.model in ("auto", "two_tower"):
         return _two_tower(data, config, said), said
-    return MostPopular(data.schema), said
+    return CLOSED_FORMS[config.model](data.schema), said
 
 
 def _two_tower(data: Dataset, config: TrainConfig, said: list[str]) -> TwoTower:
