@@ -1,0 +1,152 @@
+"""What every retriever satisfies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfrec_div._keras import keras, tf
+from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.models.ease import EASE
+from tfrec_div.models.ensemble import Ensemble
+from tfrec_div.models.most_popular import MostPopular
+from tfrec_div.models.retriever import Retriever
+from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.recommender import Recommender
+
+
+def _ensemble(schema):
+    return Ensemble({"ease": EASE(schema, l2=5.0), "popular": MostPopular(schema)}, [[0, 1], [2, 1], [3, 1]])
+
+
+RETRIEVERS = {
+    "two_tower": lambda schema: TwoTower(schema, embedding_dim=8, max_history=6),
+    "ease": lambda schema: EASE(schema, l2=5.0, max_history=6),
+    "ease_sparse": lambda schema: EASE(schema, l2=5.0, neighbors=4, max_history=6),
+    "most_popular": MostPopular,
+    "ensemble": _ensemble,
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_synthetic(num_users=30, num_items=24, interactions_per_user=8, seed=1, images=False)
+
+
+@pytest.fixture(scope="module", params=list(RETRIEVERS))
+def retriever(request, data):
+    keras.utils.set_random_seed(0)
+    model = RETRIEVERS[request.param](data.schema)
+    for part in model.members.values() if isinstance(model, Ensemble) else [model]:
+        part.compile()
+    model.adapt(data, progress=False)
+    model.fit(data.batches(64, max_history=6), epochs=1, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def query(retriever, data):
+    return retriever.query_of(data, [0, 1, 2])
+
+
+def test_it_scores_every_item_for_every_query(retriever, query, data):
+    assert isinstance(retriever, Retriever)
+    scores = retriever.scores(query).numpy()
+    assert scores.shape == (3, 24)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    assert scores.std(axis=1).min() > 0
+
+
+def test_what_is_retrieved_are_the_best_scores(retriever, query):
+    scores = retriever.scores(query).numpy()
+    rows, found = (values.numpy() for values in retriever.retrieve(query, k=5))
+    assert rows.shape == (3, 5)
+    np.testing.assert_allclose(found, -np.sort(-scores, axis=1)[:, :5], rtol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(scores, rows, axis=1), found, rtol=1e-6)
+
+
+def test_what_is_excluded_or_not_included_never_comes(retriever, query):
+    first = retriever.retrieve(query, k=24)[0].numpy()
+    rows = retriever.retrieve(query, k=24, exclude=tf.constant(first[:, :3]))[0].numpy()
+    np.testing.assert_array_equal(rows[:, -3:], np.full((3, 3), -1))
+    for page, gone in zip(rows, first[:, :3], strict=True):
+        assert not set(page) & set(gone)
+    include = np.isin(np.arange(24), [2, 7])
+    rows, scores = retriever.retrieve(query, k=4, include=tf.constant(include))
+    np.testing.assert_array_equal(np.sort(rows.numpy(), axis=1), [[-1, -1, 2, 7]] * 3)
+    assert np.isneginf(scores.numpy()[:, 2:]).all()
+
+
+def test_padding_of_a_history_changes_nothing(retriever, query):
+    wider = {
+        **query,
+        "history": tf.pad(query["history"], [[0, 0], [0, 3]], constant_values=-1),
+        "history_weight": tf.pad(query["history_weight"], [[0, 0], [0, 3]]),
+    }
+    np.testing.assert_allclose(retriever.scores(wider), retriever.scores(query), rtol=1e-4, atol=1e-5)
+
+
+def test_a_query_is_answered_alone_as_in_a_batch(retriever, query):
+    alone = retriever.scores({name: value[1:2] for name, value in query.items()})
+    np.testing.assert_allclose(alone[0], retriever.scores(query)[1], rtol=1e-4, atol=1e-5)
+
+
+def test_an_unknown_user_without_a_history_gets_finite_scores(retriever):
+    nobody = {
+        "user_id": tf.constant([-1, -1]),
+        "history": tf.zeros([2, 0], tf.int32),
+        "history_weight": tf.zeros([2, 0]),
+    }
+    scores = retriever.scores(nobody).numpy()
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_it_works_in_a_graph_of_unknown_shapes(retriever, query):
+    @tf.function(
+        input_signature=[
+            {
+                "user_id": tf.TensorSpec([None], tf.int32),
+                "history": tf.TensorSpec([None, None], tf.int32),
+                "history_weight": tf.TensorSpec([None, None], tf.float32),
+            },
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def retrieve(query, k):
+        return retriever.retrieve(query, k)
+
+    rows, scores = retrieve(query, 4)
+    np.testing.assert_allclose(scores, retriever.retrieve(query, 4)[1], rtol=1e-4, atol=1e-5)
+    assert rows.shape == (3, 4)
+
+
+def test_likeness_and_embeddings_cover_the_catalogue(retriever):
+    assert retriever.similar(tf.constant([0, 5])).shape == (2, 24)
+    embeddings = retriever.item_embeddings()
+    assert embeddings.shape[0] == 24
+    assert embeddings.dtype == np.float32
+    assert np.isfinite(embeddings).all()
+
+
+def test_a_recommender_of_it_is_saved_and_read(retriever, data, tmp_path):
+    recommender = Recommender(retriever, data, k=4)
+    expected = recommender.recommend(["u1", "u2", "nobody"])
+    found = Recommender.load(recommender.save(tmp_path / "shop")).recommend(["u1", "u2", "nobody"])
+    np.testing.assert_array_equal(found.item_ids, expected.item_ids)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
+
+
+def test_a_recommender_of_it_is_exported(retriever, data, tmp_path):
+    from tfrec_div.serving.export import export
+
+    recommender = Recommender(retriever, data, k=4)
+    served = tf.saved_model.load(str(export(recommender, tmp_path / "shop", verify=False)))
+    page = served.signatures["serving_default"](user_id=tf.constant(["u1", "nobody"]))
+    expected = recommender.recommend(["u1", "nobody"])
+    assert [[item.decode() for item in row] for row in page["item_ids"].numpy()] == expected.item_ids.tolist()
+    item = data.schema.item_ids[0]
+    similar = served.signatures["similar_items"](item_id=tf.constant([item]), k=tf.constant([3]))
+    assert similar["valid"].numpy().all()
+    assert item.encode() not in similar["item_ids"].numpy()

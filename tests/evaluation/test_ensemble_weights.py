@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec_div import from_frames
+from tfrec_div._keras import keras, tf
+from tfrec_div.evaluation.ensemble_weights import tune_ensemble, weight_grid
+from tfrec_div.models.ensemble import Ensemble
+from tfrec_div.models.retriever import Retriever
+
+ITEMS = 40
+USERS = 120
+
+
+@keras.utils.register_keras_serializable(package="tests")
+class Knows(Retriever):
+    """Has a table of scores by user, which it uses for histories of some lengths and else is random."""
+
+    def __init__(self, schema, table, least, most, **kwargs):
+        super().__init__(**kwargs)
+        self.schema, self.max_history = schema, 50
+        self.table, self.least, self.most = tf.constant(table, tf.float32), least, most
+        self.noise = tf.constant(np.random.default_rng(least).random(table.shape), tf.float32)
+
+    def scores(self, query):
+        length = tf.reduce_sum(tf.cast(query["history"] >= 0, tf.int32), axis=1, keepdims=True)
+        inside = (length >= self.least) & (length <= self.most)
+        # Who is unknown is told by the last item of the history, which is the user's own in this world.
+        rows = tf.maximum(query["user_id"], 0)
+        return tf.where(inside, tf.gather(self.table, rows), tf.gather(self.noise, rows))
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Users with a history of 20 items who want item u % 20 next, of which there are 20 more."""
+    log = pd.DataFrame(
+        {
+            "user_id": np.repeat([f"u{u:03d}" for u in range(USERS)], 20),
+            "item_id": np.tile([f"i{i:02d}" for i in range(20)], USERS),
+            "timestamp": np.tile(np.arange(20), USERS),
+        }
+    )
+    held = pd.DataFrame(
+        {
+            "user_id": [f"u{u:03d}" for u in range(USERS)],
+            "item_id": [f"i{20 + u % 20}" for u in range(USERS)],
+            "timestamp": 99,
+        }
+    )
+    items = pd.DataFrame({"item_id": [f"i{i:02d}" for i in range(ITEMS)]})
+    data = from_frames(pd.concat([log, held]), items=items)
+    return data.split("temporal", test=0.04)
+
+
+def _table(world, noise=0.0):
+    table = np.zeros((USERS, ITEMS))
+    for row, user in enumerate(world[0].schema.user_ids):
+        table[row, world[0].schema.item_rows(np.array([f"i{20 + int(user[1:]) % 20}"], object))] = 1.0
+    return table + noise * np.random.default_rng(7).random(table.shape)
+
+
+def test_who_knows_gets_the_weight_where_it_knows(world):
+    table = _table(world)
+    long, short = Knows(world[0].schema, table, 11, 99), Knows(world[0].schema, table, 1, 10)
+    model = Ensemble({"long": long, "short": short}, short_history=10)
+    found = tune_ensemble(model, *world, progress=False)
+    assert found["long"].users == USERS
+    assert found["long"].ndcg == pytest.approx(1.0)
+    assert found["long"].alone["long"] == pytest.approx(1.0)
+    assert found["long"].alone["short"] < 0.6
+    assert found["long"].weights["long"] > 0.6
+    assert model.weights_by_group["long"] == pytest.approx(found["long"].weights)
+    for group in found.values():
+        assert sum(group.weights.values()) == pytest.approx(1.0)
+
+
+def test_a_cut_history_is_that_of_an_unknown_user_with_its_first_items(world, monkeypatch):
+    asked = []
+
+    class Watches(Knows):
+        def scores(self, query):
+            asked.append({name: value.numpy() for name, value in query.items()})
+            return super().scores(query)
+
+    model = Ensemble({"one": Watches(world[0].schema, _table(world), 0, 99)}, short_history=10)
+    tune_ensemble(model, *world, progress=False)
+    long, short, none = asked[0], asked[1], asked[2]
+    first = world[0].schema.item_rows(np.array([f"i{i:02d}" for i in range(20)], object))
+    np.testing.assert_array_equal(long["history"][0, :20], first[::-1])
+    np.testing.assert_array_equal(short["history"], np.tile(first[4::-1], (USERS, 1)))
+    np.testing.assert_array_equal(short["user_id"], np.full(USERS, -1))
+    np.testing.assert_array_equal(none["history"], np.full((USERS, 1), -1))
+    np.testing.assert_array_equal(none["history_weight"], np.zeros((USERS, 1)))
+
+
+def test_members_that_are_as_good_share_the_weight(world):
+    table = _table(world)
+    model = Ensemble({"a": Knows(world[0].schema, table, 0, 99), "b": Knows(world[0].schema, table, 0, 99)})
+    found = tune_ensemble(model, *world, progress=False)
+    assert found["long"].weights == pytest.approx({"a": 0.5, "b": 0.5})
+
+
+def test_a_few_users_are_no_measure(world):
+    few = world[1].subset(world[1].interactions.take(np.arange(29)))
+    model = Ensemble({"a": Knows(world[0].schema, _table(world), 0, 99)})
+    with pytest.raises(ValueError, match=r"validation: expected at least 30 users .* got 29"):
+        tune_ensemble(model, world[0], few, progress=False)
+
+
+@pytest.mark.parametrize("members", [1, 2, 3, 4, 5, 6])
+def test_a_grid_has_each_member_alone_and_sums_of_one(members):
+    grid = weight_grid(members)
+    np.testing.assert_allclose(grid.sum(axis=1), 1.0)
+    assert (grid >= 0).all()
+    assert len(grid) <= 400
+    for alone in np.eye(members):
+        assert (grid == alone).all(axis=1).any()
+    assert len(np.unique(grid, axis=0)) == len(grid)

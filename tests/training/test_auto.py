@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tfrec_div as td
+from tfrec_div.models.ensemble import Ensemble
+from tfrec_div.models.most_popular import MostPopular
+from tfrec_div.models.two_tower import TwoTower
+from tfrec_div.training import auto, train
+from tfrec_div.training.config import TrainConfig
+from tfrec_div.training.train import train as train_run
+
+QUICK = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=1, batch_size=64, k=5)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return td.make_synthetic(num_users=60, num_items=50, interactions_per_user=14, seed=3, images=False)
+
+
+@pytest.fixture(scope="module")
+def trained(shop, tmp_path_factory):
+    return train_run(shop, QUICK, tmp_path_factory.mktemp("auto") / "run", say=lambda line: None, verbose=0)
+
+
+def test_the_default_is_several_models_weighed_by_groups_of_users(trained):
+    assert TrainConfig().model == "auto"
+    model = trained.recommender.retriever
+    assert isinstance(model, Ensemble)
+    assert isinstance(next(iter(model.members.values())), TwoTower)
+    found = json.loads(trained.run.ensemble.read_text())
+    assert list(found) == ["none", "short", "long"]
+    for group, weights in model.weights_by_group.items():
+        assert sum(found[group]["weights"].values()) == pytest.approx(1.0)
+        for name, weight in weights.items():
+            assert weight == pytest.approx(found[group]["weights"][name])
+    assert sum(line.startswith("Weights for users with ") for line in trained.announcements) == 3
+
+
+def test_the_run_is_read_again_as_it_was_saved(shop, trained):
+    loaded = td.load(trained.run.recommender)
+    users = list(loaded.schema.user_ids)
+    # What was saved has seen what was held out, too.
+    trained.recommender.update_histories(shop.interactions)
+    np.testing.assert_array_equal(
+        loaded.recommend(users).item_ids, trained.recommender.recommend(users).item_ids
+    )
+
+
+def test_what_was_held_out_to_evaluate_on_weighs_nothing(shop, tmp_path, monkeypatch):
+    seen = []
+
+    def watch(ensemble, fit, validation, **kwargs):
+        seen.append((fit.interactions, validation.interactions))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(auto, "tune_ensemble", watch)
+    run = train_run(shop, QUICK, tmp_path / "run", say=lambda line: None, verbose=0)
+    (fit, validation) = seen[0]
+    assert len(fit) + len(validation) == len(run.train.interactions)
+
+    def pairs(events):
+        return set(zip(events.user.tolist(), events.item.tolist(), events.timestamp.tolist(), strict=True))
+
+    held_out = pairs(run.test.interactions)
+    assert held_out
+    assert not held_out & (pairs(fit) | pairs(validation))
+
+
+def test_an_interrupted_run_does_not_weigh_the_models_again(shop, tmp_path, monkeypatch):
+    counted = []
+    real = auto.tune_ensemble
+    monkeypatch.setattr(
+        auto, "tune_ensemble", lambda *args, **kwargs: counted.append(1) or real(*args, **kwargs)
+    )
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "fit_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_run(shop, QUICK, tmp_path / "run", say=lambda line: None, verbose=0)
+    run = train_run(shop, QUICK, tmp_path / "run", say=lambda line: None, verbose=0)
+    assert counted == [1]
+    assert isinstance(run.recommender.retriever, Ensemble)
+    assert any(line.startswith("Weights for users with a long history") for line in run.announcements)
+
+
+def test_with_little_data_the_two_towers_are_used_alone(tmp_path):
+    few = td.make_synthetic(num_users=12, num_items=30, interactions_per_user=8, images=False)
+    run = train_run(few, replace(QUICK, k=3), tmp_path / "run", say=lambda line: None, verbose=0)
+    assert isinstance(run.recommender.retriever, TwoTower)
+    assert any(
+        line.startswith("There are too few interactions to weigh models by") for line in run.announcements
+    )
+
+
+def test_a_member_that_counts_nowhere_is_left_out(shop, monkeypatch):
+    monkeypatch.setattr(auto, "MEMBERS", ("two_tower", "ease", "most_popular"))
+    first = TwoTower(shop.schema, embedding_dim=8)
+    weights = {
+        group: {"two_tower": 0.9, "ease": 0.01, "most_popular": 0.09} for group in ("none", "short", "long")
+    }
+    model = auto.assemble(first, weights, shop, QUICK, say=lambda line: None)
+    assert list(model.members) == ["two_tower", "most_popular"]
+    assert isinstance(model.members["most_popular"], MostPopular)
+    alone = {group: {"two_tower": 1.0, "ease": 0.0, "most_popular": 0.0} for group in weights}
+    assert auto.assemble(first, alone, shop, QUICK, say=lambda line: None) is first
