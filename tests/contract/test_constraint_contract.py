@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 
 import numpy as np
@@ -268,20 +267,14 @@ def everything(method):
     return layer, inputs, {key: tf.constant(value) for key, value in inputs.items()}
 
 
-@functools.lru_cache
-def any_size(method):
-    """One graph for any number of lists and candidates, with what it is made of."""
+@every_method
+def test_one_graph_for_any_number_of_lists_and_candidates_agrees_with_eager(method):
     layer, inputs, tensors = everything(method)
     specs = {
         key: tf.TensorSpec([None] * min(value.shape.rank, 2) + value.shape[2:], value.dtype)
         for key, value in tensors.items()
     }
-    return tf.function(layer, input_signature=[specs]), layer, inputs, tensors
-
-
-@every_method
-def test_one_graph_for_any_number_of_lists_and_candidates_agrees_with_eager(method):
-    graph, layer, inputs, tensors = any_size(method)
+    graph = tf.function(layer, input_signature=[specs])
     pages = graph(tensors).numpy()
     check_pages(layer, inputs, pages, 7)
     few = {key: value[:2] for key, value in tensors.items()}
@@ -291,21 +284,6 @@ def test_one_graph_for_any_number_of_lists_and_candidates_agrees_with_eager(meth
         key: value if key in (*layer.profiles, "pinned") else value[:, :11] for key, value in few.items()
     }
     np.testing.assert_array_equal(graph(fewer).numpy(), layer(fewer).numpy())
-
-
-@every_method
-def test_saved_model_and_config_keep_the_constraints(method, tmp_path):
-    graph, layer, _, tensors = any_size(method)
-    again = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert again.constraints == MIXED
-    assert again.get_config() == layer.get_config()
-    module = tf.Module()
-    module.rerank = graph
-    tf.saved_model.save(module, str(tmp_path))
-    few = {key: value[:2] for key, value in tensors.items()}
-    few["pinned"] = tf.constant([[-1, 3, -1, -1], [2, -1, -1, 8]])
-    served = tf.saved_model.load(str(tmp_path)).rerank(few)
-    np.testing.assert_array_equal(served.numpy(), again(few).numpy())
 
 
 @pytest.mark.parametrize(
@@ -335,6 +313,27 @@ def test_a_long_page_and_a_run_time_length(method):
     run_time = tf.function(layer)
     inputs = {key: tf.constant(value) for key, value in inputs.items()}
     np.testing.assert_array_equal(run_time({**inputs, "k": tf.constant(40)}).numpy(), pages)
+
+
+@every_method
+def test_saved_model_and_config_keep_the_constraints(method, tmp_path):
+    layer = make(method, MIXED, k=5)
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    assert again.constraints == MIXED
+    assert again.get_config() == layer.get_config()
+    inputs = random_inputs(layer, 2, 15)
+    inputs["pinned"] = np.array([[-1, 3], [2, -1]])
+    specs = {
+        key: tf.TensorSpec([None, *value.shape[1:]], tf.as_dtype(value.dtype))
+        for key, value in inputs.items()
+    }
+    module = tf.Module()
+    module.rerank = tf.function(layer, input_signature=[specs])
+    tf.saved_model.save(module, str(tmp_path))
+    served = tf.saved_model.load(str(tmp_path)).rerank(
+        {key: tf.constant(value) for key, value in inputs.items()}
+    )
+    np.testing.assert_array_equal(served.numpy(), again(inputs).numpy())
 
 
 def test_an_order_by_score_is_refused_where_places_count():
