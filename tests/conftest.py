@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+
+def pytest_collection_finish():
+    # TensorFlow's modules are half a million objects, which each collection while a graph is traced would go through.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -208,15 +208,21 @@ def test_nan_vector_in_a_graph_spoils_no_other_pick(method):
     np.testing.assert_array_equal(spoiled, expected)
 
 
+@functools.lru_cache
+def run_time_graph(method: str) -> tuple[tf.types.experimental.PolymorphicFunction, dict, np.ndarray]:
+    """A graph whose k is an input, lists for it, and what an unrolled graph picks of them."""
+    lists = random_lists(method, 3, 40, dim=64)
+    specs = {**signature(method, 64), "k": tf.TensorSpec([], tf.int32)}
+    graph = tf.function(METHODS[method](k=5, diversity=0.5), input_signature=[specs])
+    tensors = {key: tf.constant(value) for key, value in lists.items()}
+    return graph, tensors, pick(method, lists, k=32, diversity=0.5)
+
+
 @prefix_method
 @pytest.mark.parametrize("k", [1, 4, 9, 60])
 def test_run_time_k_gives_a_prefix(method, k):
-    lists = random_lists(method, 3, 40, dim=64)
-    layer = METHODS[method](k=5, diversity=0.5)
-    specs = {**signature(method, 64), "k": tf.TensorSpec([], tf.int32)}
-    dynamic = tf.function(layer, input_signature=[specs])
-    got = dynamic({**{key: tf.constant(value) for key, value in lists.items()}, "k": tf.constant(k)}).numpy()
-    longest = pick(method, lists, k=32, diversity=0.5)
+    graph, lists, longest = run_time_graph(method)
+    got = graph({**lists, "k": tf.constant(k)}).numpy()
     assert got.shape == (3, k)
     shared = min(k, 32)
     np.testing.assert_array_equal(got[:, :shared], longest[:, :shared])

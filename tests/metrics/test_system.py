@@ -63,6 +63,22 @@ def test_formulas_of_recbole_on_a_full_matrix():
     assert shannon_entropy(rows, 30) == pytest.approx(sum(-p * np.log(p) for p in present) / len(present))
 
 
+def test_counts_beyond_the_size_of_the_catalogue():
+    # Twelve lists for three items: 9, 3 and 0 times; the weights are -2, 0, 2.
+    rows = np.array([[0]] * 9 + [[1]] * 3)
+    assert gini(rows, 3) == pytest.approx(2 * 9 / 12 / 3)
+    assert gini(rows, 3, "elliot") == pytest.approx(1 - 2 * 9 / 12 / 2)
+    natural = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert shannon_entropy(rows, 3) == pytest.approx(natural / 2)
+    assert shannon_entropy(rows, 3, "lenskit") == pytest.approx(natural / np.log(2), abs=1e-4)
+    # Four items alike, a thousand times each, and once each.
+    for times in (1000, 1):
+        alike = np.tile([[0], [1], [2], [3]], (times, 1))
+        assert gini(alike, 4) == 0.0
+        assert gini(alike, 4, "elliot") == 1.0
+        assert shannon_entropy(alike, 4) == pytest.approx(np.log(4) / 4)
+
+
 def test_overlap_by_hand():
     # Pairs: 1/2, 1/2, 1.
     assert average_overlap(ROWS, 5) == pytest.approx(2 / 3)

@@ -39,6 +39,15 @@ def recommender(model, parts):
 
 
 @pytest.fixture(scope="module")
+def plain(parts):
+    """Without text and picture towers, whose export is quick."""
+    model = TwoTower(parts[0].schema, embedding_dim=8)
+    model.compile()
+    model.fit(parts[0].batches(64), verbose=0)
+    return model.recommender(parts[0])
+
+
+@pytest.fixture(scope="module")
 def version(recommender, tmp_path_factory):
     return export(recommender, tmp_path_factory.mktemp("models") / "shop")
 
@@ -232,9 +241,9 @@ def test_warm_up_requests_name_every_signature(version):
         assert model.signatures[log.model_spec.signature_name](**inputs)
 
 
-def test_versions_count_up_and_a_failure_leaves_no_folder(recommender, tmp_path, monkeypatch):
-    first = export(recommender, tmp_path / "shop", verify=False)
-    second = export(recommender, tmp_path / "shop", verify=False)
+def test_versions_count_up_and_a_failure_leaves_no_folder(plain, tmp_path, monkeypatch):
+    first = export(plain, tmp_path / "shop", verify=False)
+    second = export(plain, tmp_path / "shop", verify=False)
     assert [first.name, second.name] == ["1", "2"]
 
     def full(*_, **__):
@@ -242,25 +251,22 @@ def test_versions_count_up_and_a_failure_leaves_no_folder(recommender, tmp_path,
 
     monkeypatch.setattr("tfrec_div.serving.export.write_manifest", full)
     with pytest.raises(OSError, match="No space left"):
-        export(recommender, tmp_path / "shop", verify=False)
+        export(plain, tmp_path / "shop", verify=False)
     assert sorted(p.name for p in (tmp_path / "shop").iterdir()) == ["1", "2"]
 
 
-def test_an_export_that_answers_otherwise_is_refused(recommender, tmp_path, monkeypatch):
-    wrong = recommender.recommend(list(recommender.schema.user_ids))
+def test_an_export_that_answers_otherwise_is_refused(plain, tmp_path, monkeypatch):
+    wrong = plain.recommend(list(plain.schema.user_ids))
     wrong.item_ids[3, 0] = "another"
     wrong.scores[3, 0] += 0.01
     monkeypatch.setattr(Recommender, "recommend", lambda *_, **__: wrong)
     with pytest.raises(RuntimeError, match="answers otherwise for 1 of 60 users"):
-        export(recommender, tmp_path / "shop")
+        export(plain, tmp_path / "shop")
     assert not list((tmp_path / "shop").iterdir())
 
 
-def test_without_text_and_picture_towers_there_is_no_cold_signature(parts, tmp_path):
-    model = TwoTower(parts[0].schema, embedding_dim=8)
-    model.compile()
-    model.fit(parts[0].batches(64), verbose=0)
-    version = export(model.recommender(parts[0]), tmp_path / "ids", verify=False)
+def test_without_text_and_picture_towers_there_is_no_cold_signature(plain, tmp_path):
+    version = export(plain, tmp_path / "ids", verify=False)
     assert "recommend_cold" not in json.loads((version / "manifest.json").read_text())["signatures"]
 
 

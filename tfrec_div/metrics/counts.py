@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrec_div.metrics.discounts import rank_discount
 from tfrec_div.metrics.lists import membership, recommendation_counts
+from tfrec_div.metrics.occurrences import occurrences
 
 GINI = ("recbole", "elliot")
 ENTROPY = ("recbole", "lenskit")
@@ -216,10 +217,18 @@ def gini_of(values: np.ndarray, definition: str) -> float:
     """The Gini index of counts or exposures `[items]`; the definitions are those of `tfrec_div.metrics.gini`."""
     if definition not in GINI:
         raise ValueError(f"definition must be recbole or elliot; received {definition!r}")
-    size, ordered = len(values), np.sort(values).astype(np.float64)
-    total = ordered.sum()
-    # 2 * place - size - 1 for the places from 1. Rounding must not make equal values less than equal.
-    weighted = max(float(np.arange(1.0 - size, size, 2.0) @ ordered / total), 0.0) if total > 0 else 0.0
+    size = len(values)
+    times = _times(values)
+    if times is not None:
+        # How many items have more than 0, 1, … The differences of all pairs of items are what these cut apart.
+        above = (size - times.cumsum()).astype(np.float64)
+        differences, total = float(above @ (size - above)), float(above.sum())
+    else:
+        ordered = np.sort(values).astype(np.float64)
+        # 2 * place - size - 1 for the places from 1. Rounding must not make equal values less than equal.
+        differences = max(float(np.arange(1.0 - size, size, 2.0) @ ordered), 0.0)
+        total = float(ordered.sum())
+    weighted = differences / total if total > 0 else 0.0
     return weighted / max(size, 1) if definition == "recbole" else 1.0 - weighted / max(size - 1, 1)
 
 
@@ -227,12 +236,25 @@ def entropy_of(counts: np.ndarray, definition: str) -> float:
     """The entropy of counts `[items]`; the definitions are those of `tfrec_div.metrics.shannon_entropy`."""
     if definition not in ENTROPY:
         raise ValueError(f"definition must be recbole or lenskit; received {definition!r}")
+    times = _times(counts)
+    if times is not None:
+        values = times.nonzero()[0]
+        times = times[values]
+    else:
+        values, times = np.unique(counts, return_counts=True)
     if definition == "lenskit":
-        share = (counts + 1e-6) / (counts + 1e-6).sum()
-        return float(-(share @ np.log2(share)))
-    counts = counts[counts > 0]
-    share = counts / max(int(counts.sum()), 1)
-    return float(-(share @ np.log(share)) / max(len(counts), 1))
+        share = (values + 1e-6) / (times @ (values + 1e-6))
+        return float(-((times * share) @ np.log2(share)))
+    values, times = values[values > 0], times[values > 0]
+    share = values / max(int(times @ values), 1)
+    return float(-((times * share) @ np.log(share)) / max(int(times.sum()), 1))
+
+
+def _times(counts: np.ndarray) -> np.ndarray | None:
+    """How many items have the count 0, 1, …, which is quicker than sorting; None for no counts or very large ones."""
+    if counts.dtype.kind != "i" or counts.max(initial=0) > len(counts):
+        return None
+    return occurrences(counts, int(counts.max(initial=0)) + 1)
 
 
 def _of_items(values: np.ndarray, num_items: int, name: str) -> np.ndarray:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from tfrec_div.metrics.occurrences import occurrences
+
 Matrix = np.ndarray | sparse.sparray | sparse.spmatrix
+UNSIGNED = {np.dtype(np.int32): np.uint32, np.dtype(np.int64): np.uint64}
 
 
 def check_rows(rows: np.ndarray, num_items: int | None = None) -> np.ndarray:
@@ -52,15 +55,15 @@ def membership(rows: np.ndarray, num_items: int) -> sparse.csr_array:
 def recommendation_counts(rows: np.ndarray, num_items: int) -> np.ndarray:
     """How often each item is recommended, int64 `[num_items]`."""
     rows = np.asarray(rows)
-    if rows.ndim == 2 and rows.dtype.kind == "i":
-        try:  # full lists, the usual case, without a look at the rows beforehand: half of the time
-            counts = np.bincount(rows.ravel(), minlength=num_items)
-        except (ValueError, MemoryError):
-            counts = None
-        if counts is not None and len(counts) == num_items:
-            return counts
+    # Full lists, the usual case: as an unsigned number, padding is larger than every item.
+    if (
+        rows.ndim == 2
+        and rows.dtype in UNSIGNED
+        and rows.view(UNSIGNED[rows.dtype]).max(initial=0) < num_items
+    ):
+        return occurrences(rows.ravel(), num_items)
     rows = check_rows(rows, num_items)
-    return np.bincount(rows[rows >= 0].astype(np.int64), minlength=num_items)
+    return occurrences(rows[rows >= 0].astype(np.int64), num_items)
 
 
 def list_means(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
