@@ -22,6 +22,7 @@ _NAMES = {
     "Interactions": "data.interactions",
     "LazyAdam": "optimizers",
     "MostPopular": "models.most_popular",
+    "MultVAE": "models.mult_vae",
     "Recommender": "recommender",
     "Schema": "data.schema",
     "TextEncoder": "towers.text",

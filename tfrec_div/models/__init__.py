@@ -9,6 +9,7 @@ _NAMES = {
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
     "EASE": "ease",
+    "MultVAE": "mult_vae",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",
