@@ -121,6 +121,12 @@ def test_each_column_is_a_ridge_regression_without_the_item_itself(rated):
     np.testing.assert_allclose(matrix(model), expected, atol=1e-5)
 
 
+def test_the_default_l2_goes_with_the_root_of_the_interactions_of_an_item():
+    # Sixteen interactions of four items met, one more is not: 25 times 2.
+    data = dataset("abcd abcd abcd abcd", "abcde")
+    np.testing.assert_allclose(matrix(solved(data)), matrix(solved(data, l2=50.0)), atol=1e-7)
+
+
 @pytest.mark.parametrize("neighbors", [None, 24])
 def test_distance_and_order_of_pairs_count(rated, neighbors):
     weight = rated.interactions.strength().astype(float)
@@ -181,7 +187,7 @@ def test_without_times_neither_recency_nor_order_counts():
 
 def test_forward_learns_what_comes_next():
     data = dataset("abc abc abc abc bc", "abc")
-    model = solved(data, l2=1.0, forward=1.0)
+    model = solved(data, l2=1.0, forward=1.0, pair_half_life=None)
     weights = matrix(model)
     assert weights[0, 1] > 0.3
     assert weights[1, 0] == pytest.approx(0, abs=0.05)
@@ -326,7 +332,7 @@ def test_callbacks_and_validation_see_one_epoch(rated):
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("l2", 0, "l2: expected above 0, got 0"),
+        ("l2", 0, "l2: expected above 0, or None, got 0"),
         ("half_life", -1, "half_life: expected above 0, or None, got -1"),
         ("floor", 1.5, r"floor: expected in \[0, 1\], got 1.5"),
         ("forward", 2, r"forward: expected in \[0, 1\], got 2"),

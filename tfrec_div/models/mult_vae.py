@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ class MultVAE(RetrievalModel):
             raise ValueError(f"dropout: expected a share in [0, 1), got {dropout}")
         if targets == "all" and mask_input and dropout == 0:
             raise ValueError("dropout: expected a share above 0 with the targets 'all' and mask_input, got 0")
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "latent_dim": latent_dim,
             "hidden_units": hidden_units,
             "targets": targets,
@@ -188,9 +187,9 @@ class MultVAE(RetrievalModel):
         """Whether the model has seen training data."""
         return bool(tf.reduce_any(self.item_count > 0))
 
-    def _for_fit(self, batches: Batches) -> tuple[Any, Sequence[keras.callbacks.Callback]]:
+    def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
         ahead = self._arguments["targets"] == "next"
-        return UserHistories(batches, self._arguments["batch_users"], ahead), []
+        return UserHistories.of(batches, self._arguments["batch_users"], ahead), []
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it.

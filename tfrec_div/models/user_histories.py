@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,15 +15,14 @@ AHEAD = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class UserHistories:
-    """As many batches an epoch as `batches` has, each of users drawn at random.
+class UserHistories(Batches):
+    """Batches whose rows are users drawn at random; as many an epoch as the interactions make.
 
     An element is a dictionary: `history` int32 [users, steps] and `history_weight` float32 alike as in `Batches`,
     `item_id` int32 [users, targets] (padded with -1) and `weight` float32 alike, their strength. Users with one
     interaction are left out when `ahead` is true.
 
     Args:
-        batches: Whose data set, epochs, seed and length of histories are meant.
         users: Users a batch.
         ahead: Whether a history ends at a random cut, and what comes next is asked for; else the history itself.
 
@@ -31,19 +30,26 @@ class UserHistories:
         >>> import pandas as pd
         >>> from tfrec_div.data.frames import from_frames
         >>> log = pd.DataFrame({"user_id": ["u"] * 2, "item_id": list("ab"), "timestamp": [1, 2]})
-        >>> batches = from_frames(log).batches(1)
-        >>> batch = next(iter(UserHistories(batches, 2).as_dataset(0, 1)))
+        >>> batch = next(iter(UserHistories(from_frames(log), batch_size=1, users=2)))
         >>> batch["history"].numpy().tolist(), batch["item_id"].numpy().tolist()
         ([[0], [0]], [[1], [1]])
     """
 
-    batches: Batches
     users: int = 256
     ahead: bool = True
 
-    def as_dataset(self, first_epoch: int = 0, epochs: int = 1) -> tf.data.Dataset:
-        """Returns a `tf.data.Dataset` of the epochs from `first_epoch` on, a function of the seed and the step."""
-        log = self.batches.dataset.interactions
+    @classmethod
+    def of(cls, batches: Batches, users: int, ahead: bool) -> UserHistories:
+        """Returns the users of batches, with the same seed, epochs and length of histories."""
+        given = {field.name: getattr(batches, field.name) for field in fields(Batches)}
+        return cls(**given, users=users, ahead=ahead)
+
+    def as_dataset(self, first_epoch: int = 0, epochs: int | None = None) -> tf.data.Dataset:
+        """Returns a `tf.data.Dataset` of the epochs from `first_epoch` on (endless if None).
+
+        What is drawn depends on the seed and the number of the step.
+        """
+        log = self.dataset.interactions
         values, splits = log.histories()
         items, strength = tf.constant(values, tf.int32), tf.constant(log.strength(), tf.float32)
         starts = tf.constant(splits, tf.int64)
@@ -54,7 +60,7 @@ class UserHistories:
         active = tf.constant(known, tf.int64)
 
         def batch_of(step):
-            seed = tf.stack([tf.constant(self.batches.seed, tf.int64), step])
+            seed = tf.stack([tf.constant(self.seed, tf.int64), step])
             drawn = tf.random.stateless_uniform([self.users], seed, 0, len(known), tf.int64)
             user = tf.gather(active, drawn)
             start, end = tf.gather(starts, user), tf.gather(starts, user + 1)
@@ -66,8 +72,8 @@ class UserHistories:
                 asked = tf.ragged.range(cut, tf.minimum(cut + tf.cast(ahead, tf.int64), end))
             else:
                 cut = end
-                asked = tf.ragged.range(tf.maximum(cut - self.batches.max_history, start), cut)
-            back = tf.ragged.range(cut - 1, tf.maximum(cut - self.batches.max_history, start) - 1, -1)
+                asked = tf.ragged.range(tf.maximum(cut - self.max_history, start), cut)
+            back = tf.ragged.range(cut - 1, tf.maximum(cut - self.max_history, start) - 1, -1)
             return {
                 "history": tf.gather(items, back).to_tensor(UNKNOWN),
                 "history_weight": tf.gather(strength, back).to_tensor(0.0),
@@ -75,8 +81,9 @@ class UserHistories:
                 "weight": tf.gather(strength, asked).to_tensor(0.0),
             }
 
-        steps = len(self.batches)
-        numbers = tf.data.Dataset.range(first_epoch * steps, (first_epoch + epochs) * steps)
+        steps = len(self)
+        last = np.iinfo(np.int64).max if epochs is None else (first_epoch + epochs) * steps
+        numbers = tf.data.Dataset.range(first_epoch * steps, last)
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return numbers.map(batch_of, num_parallel_calls=2).prefetch(tf.data.AUTOTUNE).with_options(options)
