@@ -10,6 +10,7 @@ from tfrec_div.data.synthetic import make_synthetic
 from tfrec_div.models.ease import EASE
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.most_popular import MostPopular
+from tfrec_div.models.mult_vae import MultVAE
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
@@ -23,6 +24,7 @@ RETRIEVERS = {
     "two_tower": lambda schema: TwoTower(schema, embedding_dim=8, max_history=6),
     "ease": lambda schema: EASE(schema, l2=5.0, max_history=6),
     "ease_sparse": lambda schema: EASE(schema, l2=5.0, neighbors=4, max_history=6),
+    "mult_vae": lambda schema: MultVAE(schema, latent_dim=4, hidden_units=8, max_history=6),
     "most_popular": MostPopular,
     "ensemble": _ensemble,
 }

@@ -6,9 +6,9 @@ from tfrec_div._lazy import lazy_names
 
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
+    "EASE": "ease",
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
-    "EASE": "ease",
     "MultVAE": "mult_vae",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
