@@ -92,7 +92,7 @@ class TwoTower(RetrievalModel):
             None.
         max_history: Latest items of a history that a query holds. Batches have a number of their own, 100 by default:
             more of them help the content profile, and cost too much at each step of training.
-        half_lives: Of the history's pools, see `HistoryEncoder`.
+        half_lives: Of the history's pools, see `PooledHistoryEncoder`.
         fusion: How the item tower makes one vector of an item's features: a name of `towers.fusion.FUSIONS`
             ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer. "cross_modal" reads
             the tokens of the texts and the regions of the pictures; see docs/fusion.md for the memory it takes.
@@ -103,6 +103,8 @@ class TwoTower(RetrievalModel):
             histories and a frozen text or image tower, categories or numbers, and is left out with `normalize`.
         precision: Keras' policy of the towers: "float32", "mixed_bfloat16" or "mixed_float16"; None is the global
             one. Vectors leave the towers as float32, and so do all scores and losses.
+        history_encoder: How the query tower makes one vector of a history: a name of `towers.history.HISTORY_ENCODERS`
+            ("pools", "mean", "gru", "self_attention") or a layer; see docs/history-and-interests.md.
         **kwargs: As for any Keras model.
 
     Example:
@@ -141,6 +143,7 @@ class TwoTower(RetrievalModel):
         text_fields: TextFields | None = None,
         user_text: str | None = None,
         content_profile: bool = True,
+        history_encoder: str | keras.layers.Layer = "pools",
         **kwargs,
     ):
         precision = precision or keras.mixed_precision.global_policy().name
@@ -173,6 +176,7 @@ class TwoTower(RetrievalModel):
             "precision": precision,
             "user_text": user_text,
             "content_profile": content_profile,
+            "history_encoder": history_encoder if isinstance(history_encoder, str) else None,
         }
         check_user_text(schema, user_text, self.text_encoder)
         self.text_fields = _plain(text_fields)
@@ -227,6 +231,7 @@ class TwoTower(RetrievalModel):
                 user_id_dropout,
                 text=self.text_encoder,
                 user_text=user_text,
+                history_encoder=history_encoder,
             )
         views = build_views(self.item_tower, embedding_dim)
         wanted = content_profile and views and self.reads_history and not normalize
@@ -583,6 +588,8 @@ class TwoTower(RetrievalModel):
             # Not as Keras wraps it.
             "text_fields": _plain(self.text_fields),
             "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
+            "history_encoder": self._arguments["history_encoder"]
+            or serialize(self.query_tower.encoders["history"]),
         }
 
     @classmethod
@@ -597,7 +604,11 @@ class TwoTower(RetrievalModel):
         fusion = config.get("fusion", "concat")
         if not isinstance(fusion, str):
             fusion = keras.layers.deserialize(fusion, custom_objects)
-        return cls(**{**config, "schema": schema, **encoders, "negatives": negatives, "fusion": fusion})
+        history = config.get("history_encoder", "pools")
+        if not isinstance(history, str):
+            history = keras.layers.deserialize(history, custom_objects)
+        parts = {**encoders, "negatives": negatives, "fusion": fusion, "history_encoder": history}
+        return cls(**{**config, "schema": schema, **parts})
 
 
 def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:
