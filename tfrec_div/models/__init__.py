@@ -9,6 +9,7 @@ _NAMES = {
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
     "EASE": "ease",
+    "MultiInterest": "multi_interest",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",

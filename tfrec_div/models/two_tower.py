@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.precision import check_precision, precision_scope
-from tfrec_div.tasks.negatives import MinedNegatives, Negatives, ShownNegatives
+from tfrec_div.tasks.negatives import Negatives
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
 from tfrec_div.towers.content_profile import ContentProfile
@@ -504,15 +503,7 @@ class TwoTower(RetrievalModel):
         return rates | {self.profile.log_gain.name: GAIN_RATE} if self.profile else rates
 
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
-        shown, data = self.sampling.of(ShownNegatives), batches.dataset
-        if shown is not None:
-            batches = replace(batches, negatives=shown.number)
-        if not self.sampling.of(MinedNegatives):
-            return batches, []
-        mine = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: self.sampling.mine(self, data)
-        )
-        return batches, [mine]
+        return self.sampling.for_fit(self, batches)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""
