@@ -131,9 +131,7 @@ class MultiInterest(RetrievalModel):
         self.item_probability = self.add_weight(
             name="item_probability", initializer="zeros", trainable=False, **per_item
         )
-        full = loss == "full" or (
-            loss == "auto" and schema.num_items <= FULL_SOFTMAX_LIMIT and not negatives
-        )
+        full = loss == "full" or (loss == "auto" and schema.num_items <= FULL_SOFTMAX_LIMIT and not negatives)
         self.task = FullSoftmax(temperature) if full else InBatchSoftmax(temperature)
         # The bias is one more entry of an item's vector, and a one in an interest: the index knows products only.
         self.index = BruteForce(embedding_dim + 1, schema.num_items, dtype="float32")

@@ -29,14 +29,11 @@ def interest_layer(extractor: str | keras.layers.Layer, interests: int, dim: int
         3
     """
     if isinstance(extractor, keras.layers.Layer):
-        expected, found = (
-            (interests, dim),
-            (getattr(extractor, "interests", None), getattr(extractor, "dim", None)),
-        )
-        if found != expected:
+        found = getattr(extractor, "interests", None), getattr(extractor, "dim", None)
+        if found != (interests, dim):
             raise ValueError(
-                f"extractor: expected a layer with {interests} interests of {dim} entries (interests and embedding_dim), "
-                f"got {found[0]} of {found[1]}"
+                f"extractor: expected a layer with {interests} interests of {dim} entries (interests and "
+                f"embedding_dim), got {found[0]} of {found[1]}"
             )
         return extractor
     if extractor not in EXTRACTORS:
