@@ -118,7 +118,7 @@ def test_retrieval_leaves_out_and_keeps_to_what_it_is_told(shop):
     model = fitted(shop)
     query = model.query_of(shop, range(5))
     scores = model.scores(query).numpy()
-    best = np.argsort(-scores, axis=1, kind="stable")
+    best = np.argsort(-scores, axis=1, kind="stable").astype(np.int32)
     rows, found = model.retrieve(query, k=4)
     np.testing.assert_array_equal(rows, best[:, :4])
     np.testing.assert_allclose(found, np.take_along_axis(scores, best[:, :4], 1), rtol=1e-6)
