@@ -7,7 +7,7 @@ from tfrec_div.towers.interests.base import InterestExtractor
 from tfrec_div.towers.interests.capsules import CapsuleInterests
 from tfrec_div.towers.interests.self_attentive import SelfAttentiveInterests
 
-EXTRACTORS: dict[str, type[InterestExtractor]] = {
+EXTRACTORS: dict[str, type[CapsuleInterests] | type[SelfAttentiveInterests]] = {
     "capsules": CapsuleInterests,
     "attention": SelfAttentiveInterests,
 }
