@@ -23,6 +23,7 @@ _NAMES = {
     "LazyAdam": "optimizers",
     "MostPopular": "models.most_popular",
     "MultVAE": "models.mult_vae",
+    "MultiInterest": "models.multi_interest",
     "Recommender": "recommender",
     "Schema": "data.schema",
     "TextEncoder": "towers.text",

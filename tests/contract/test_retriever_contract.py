@@ -11,6 +11,7 @@ from tfrec_div.models.ease import EASE
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.mult_vae import MultVAE
+from tfrec_div.models.multi_interest import MultiInterest
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
@@ -26,6 +27,8 @@ RETRIEVERS = {
     "ease_sparse": lambda schema: EASE(schema, l2=5.0, neighbors=4, max_history=6),
     "mult_vae": lambda schema: MultVAE(schema, latent_dim=4, hidden_units=8, max_history=6),
     "most_popular": MostPopular,
+    "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
+    "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
     "ensemble": _ensemble,
 }
 

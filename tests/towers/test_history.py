@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec_div._keras import tf
-from tfrec_div.towers.history import HistoryEncoder
+from tfrec_div.towers.history import PooledHistoryEncoder
 
 
 def encode(encoder, vectors, weights):
@@ -18,7 +18,7 @@ def encode(encoder, vectors, weights):
 @pytest.fixture
 def one_pool():
     """An encoder with a pool of half life 1 and the pool that never forgets; the first counts 1, the other 10."""
-    encoder = HistoryEncoder(1, half_lives=[1.0])
+    encoder = PooledHistoryEncoder(1, half_lives=[1.0])
     encode(encoder, [[[1.0]]], [[1.0]])
     encoder.kernel.assign([[[1.0]], [[10.0]]])
     return encoder
@@ -48,7 +48,7 @@ def test_padding_changes_nothing_and_an_empty_history_is_zero(one_pool):
 
 
 def test_gradients_are_finite_with_padding():
-    encoder = HistoryEncoder(3)
+    encoder = PooledHistoryEncoder(3)
     inputs = {"vectors": tf.ones([2, 4, 5]), "weights": tf.constant([[1.0, 0.2, 0, 0], [0.0] * 4])}
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(encoder(inputs))

@@ -14,6 +14,7 @@ from tfrec_div.precision import PRECISIONS
 from tfrec_div.training.config import (
     FEATURES,
     FUSIONS,
+    HISTORY_ENCODERS,
     MODELS,
     NEGATIVES,
     RERANKERS,
@@ -72,6 +73,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "--fusion",
         choices=FUSIONS,
         help=f"how an item's features become one vector (default {default.fusion})",
+    )
+    parser.add_argument(
+        "--history-encoder",
+        choices=HISTORY_ENCODERS,
+        help=f"how a history becomes one vector (default {default.history_encoder})",
     )
     parser.add_argument(
         "--negatives",

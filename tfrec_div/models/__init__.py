@@ -10,6 +10,7 @@ _NAMES = {
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
     "MultVAE": "mult_vae",
+    "MultiInterest": "multi_interest",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",

@@ -223,7 +223,7 @@ class RetrievalModel(SavesOptimizerState, Retriever):
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Ranks the target of each row among all items, by counting those with at least its score."""
         self._report_loss(self.compute_loss(inputs, training=False), inputs)
-        scores = self.index.scores(self.query_vectors(inputs))
+        scores = self.scores(inputs)
         target = tf.gather(scores, inputs["item_id"], axis=1, batch_dims=1)
         # What the user knows already is out of the running, and so is the target itself.
         others = tf.concat(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.precision import check_precision, precision_scope
-from tfrec_div.tasks.negatives import MinedNegatives, Negatives, ShownNegatives
+from tfrec_div.tasks.negatives import Negatives
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
 from tfrec_div.towers.content_profile import ContentProfile
@@ -92,7 +91,7 @@ class TwoTower(RetrievalModel):
             None.
         max_history: Latest items of a history that a query holds. Batches have a number of their own, 100 by default:
             more of them help the content profile, and cost too much at each step of training.
-        half_lives: Of the history's pools, see `HistoryEncoder`.
+        half_lives: Of the history's pools, see `PooledHistoryEncoder`.
         fusion: How the item tower makes one vector of an item's features: a name of `towers.fusion.FUSIONS`
             ("concat", "projected", "gated", "attention", "cross_modal", "bilinear") or a layer. "cross_modal" reads
             the tokens of the texts and the regions of the pictures; see docs/fusion.md for the memory it takes.
@@ -103,6 +102,8 @@ class TwoTower(RetrievalModel):
             histories and a frozen text or image tower, categories or numbers, and is left out with `normalize`.
         precision: Keras' policy of the towers: "float32", "mixed_bfloat16" or "mixed_float16"; None is the global
             one. Vectors leave the towers as float32, and so do all scores and losses.
+        history_encoder: How the query tower makes one vector of a history: a name of `towers.history.HISTORY_ENCODERS`
+            ("pools", "mean", "gru", "self_attention") or a layer; see docs/history-and-interests.md.
         **kwargs: As for any Keras model.
 
     Example:
@@ -141,6 +142,7 @@ class TwoTower(RetrievalModel):
         text_fields: TextFields | None = None,
         user_text: str | None = None,
         content_profile: bool = True,
+        history_encoder: str | keras.layers.Layer = "pools",
         **kwargs,
     ):
         precision = precision or keras.mixed_precision.global_policy().name
@@ -173,6 +175,7 @@ class TwoTower(RetrievalModel):
             "precision": precision,
             "user_text": user_text,
             "content_profile": content_profile,
+            "history_encoder": history_encoder if isinstance(history_encoder, str) else None,
         }
         check_user_text(schema, user_text, self.text_encoder)
         self.text_fields = _plain(text_fields)
@@ -227,6 +230,7 @@ class TwoTower(RetrievalModel):
                 user_id_dropout,
                 text=self.text_encoder,
                 user_text=user_text,
+                history_encoder=history_encoder,
             )
         views = build_views(self.item_tower, embedding_dim)
         wanted = content_profile and views and self.reads_history and not normalize
@@ -499,15 +503,7 @@ class TwoTower(RetrievalModel):
         return rates | {self.profile.log_gain.name: GAIN_RATE} if self.profile else rates
 
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
-        shown, data = self.sampling.of(ShownNegatives), batches.dataset
-        if shown is not None:
-            batches = replace(batches, negatives=shown.number)
-        if not self.sampling.of(MinedNegatives):
-            return batches, []
-        mine = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: self.sampling.mine(self, data)
-        )
-        return batches, [mine]
+        return self.sampling.for_fit(self, batches)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""
@@ -583,6 +579,8 @@ class TwoTower(RetrievalModel):
             # Not as Keras wraps it.
             "text_fields": _plain(self.text_fields),
             "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
+            "history_encoder": self._arguments["history_encoder"]
+            or serialize(self.query_tower.encoders["history"]),
         }
 
     @classmethod
@@ -597,7 +595,11 @@ class TwoTower(RetrievalModel):
         fusion = config.get("fusion", "concat")
         if not isinstance(fusion, str):
             fusion = keras.layers.deserialize(fusion, custom_objects)
-        return cls(**{**config, "schema": schema, **encoders, "negatives": negatives, "fusion": fusion})
+        history = config.get("history_encoder", "pools")
+        if not isinstance(history, str):
+            history = keras.layers.deserialize(history, custom_objects)
+        parts = {**encoders, "negatives": negatives, "fusion": fusion, "history_encoder": history}
+        return cls(**{**config, "schema": schema, **parts})
 
 
 def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.data.batches import Batches
 from tfrec_div.tasks.negatives import (
     Candidates,
     MemoryNegatives,
     MinedNegatives,
     Negatives,
+    ShownNegatives,
     UniformNegatives,
     mixture_probability,
 )
@@ -96,6 +99,21 @@ class NegativeSampling(keras.layers.Layer):
         memory = self.of(MemoryNegatives)
         if memory is not None:
             memory.push(rows, vectors)
+
+    def for_fit(self, model, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
+        """Returns the batches with what the negatives need of them, and what is to be called in training.
+
+        Args:
+            model: The model that is trained, see `mine`.
+            batches: Its batches.
+        """
+        shown, data = self.of(ShownNegatives), batches.dataset
+        if shown is not None:
+            batches = replace(batches, negatives=shown.number)
+        if not self.of(MinedNegatives):
+            return batches, []
+        mine = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.mine(model, data))
+        return batches, [mine]
 
     def mine(self, model, data) -> None:
         """Looks up hard negatives with the model as it is now, if some are wanted."""

@@ -12,7 +12,7 @@ from tfrec_div.data.features import Category, Number, Timestamp
 from tfrec_div.data.schema import Schema
 from tfrec_div.towers.encoders import CodeEncoder
 from tfrec_div.towers.fusion import ConcatFusion
-from tfrec_div.towers.history import HistoryEncoder
+from tfrec_div.towers.history import history_layer
 from tfrec_div.towers.item_tower import (
     column_encoders,
     column_spec,
@@ -105,6 +105,7 @@ def build_query_tower(
     id_dropout: float = 0.0,
     text=None,
     user_text: str | None = None,
+    history_encoder: str | keras.layers.Layer = "pools",
 ) -> Tower:
     """Makes the query tower, which reads user features, "history" (`vectors` and `weights`) and perhaps "text".
 
@@ -120,6 +121,7 @@ def build_query_tower(
         text: Text encoder or None.
         user_text: What "text" is: the users' text "features", the "history_titles" as rows of the text encoder, or
             the pooled vectors of the "reviews" that they wrote.
+        history_encoder: Name of an encoder of the history, or a layer.
     """
     encoders: dict[str, keras.layers.Layer] = {}
     if "id" in features:
@@ -130,7 +132,7 @@ def build_query_tower(
     if "users" in features:
         encoders |= column_encoders(schema, "user", dim, (Category, Number, Timestamp))
     if "history" in features:
-        encoders["history"] = HistoryEncoder(dim, half_lives, name="history")
+        encoders["history"] = history_layer(history_encoder, dim, half_lives)
     if user_text in ("features", "reviews"):
         encoders["text"] = content_encoder(text, dim, "user_text")
     elif user_text == "history_titles":

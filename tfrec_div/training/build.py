@@ -73,6 +73,7 @@ def _two_tower(data: Dataset, config: TrainConfig, said: list[str]) -> TwoTower:
             user_text=user_text,
             negatives=[NEGATIVES[name]() for name in config.negatives],
             item_id_dropout=config.item_id_dropout,
+            history_encoder=config.history_encoder,
         )
     except ValueError as error:
         expected = "some that give both towers something to read, such as id or history and categories"

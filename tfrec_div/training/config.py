@@ -32,6 +32,7 @@ RERANKERS = (
     "none",
 )
 FUSIONS = ("concat", "projected", "gated", "attention", "cross_modal", "bilinear")
+HISTORY_ENCODERS = ("pools", "mean", "gru", "self_attention")
 NEGATIVES = ("uniform", "memory", "mined", "shown")
 USER_TEXTS = ("none", "features", "history_titles", "reviews")
 # A seed meets int32 in the graph; the others could not be larger either.
@@ -82,6 +83,7 @@ class TrainConfig:
             defaults; none leaves the choice of the loss to the size of the catalogue.
         item_id_dropout: Share of the items that training takes for new ones at each step, in [0, 1); see
             `TwoTower`.
+        history_encoder: How a history becomes one vector, out of `HISTORY_ENCODERS`.
 
     Raises:
         DataError: If a value is not one of those listed.
@@ -111,6 +113,7 @@ class TrainConfig:
     negatives: tuple[str, ...] = ()
     item_id_dropout: float = 0.0
     reranker_options: dict[str, Any] = field(default_factory=dict)
+    history_encoder: str = "pools"
 
     def __post_init__(self):
         # What a file says may be of any type.
@@ -130,6 +133,7 @@ class TrainConfig:
             ("precision", (self.precision,), PRECISIONS),
             ("user_text", (self.user_text,), USER_TEXTS),
             ("negatives", self.negatives or (), NEGATIVES),
+            ("history_encoder", (self.history_encoder,), HISTORY_ENCODERS),
         ):
             for value in found:
                 if value not in known:

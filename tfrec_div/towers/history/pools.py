@@ -1,4 +1,4 @@
-"""Encodes what a user did before."""
+"""A history as sums that forget at several paces."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.towers.history.base import HistoryEncoder, log_weights
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class HistoryEncoder(keras.layers.Layer):
+class PooledHistoryEncoder(HistoryEncoder):
     """Sums the vectors of a history in several pools that forget at their own pace.
 
     A pool is the sum of the history's item vectors, each times its learned weight and 2^(-position / half life),
@@ -22,14 +23,13 @@ class HistoryEncoder(keras.layers.Layer):
         **kwargs: As for any Keras layer.
 
     Example:
-        >>> encoder = HistoryEncoder(4)
+        >>> encoder = PooledHistoryEncoder(4)
         >>> encoder({"vectors": tf.ones([2, 3, 8]), "weights": tf.constant([[1.0, 1.0, 0.0], [0.0] * 3])}).shape
         TensorShape([2, 4])
     """
 
     def __init__(self, dim: int, half_lives: Sequence[float] = (4.0, 16.0), **kwargs):
-        super().__init__(**kwargs)
-        self.dim = dim
+        super().__init__(dim, **kwargs)
         self.half_lives = tuple(half_lives)
 
     def build(self, input_shape) -> None:
@@ -49,19 +49,9 @@ class HistoryEncoder(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Encodes the histories.
-
-        Args:
-            inputs: `vectors` float [batch, steps, item_dim], the latest first; `weights` float [batch, steps],
-                the strength of each interaction in [0, 1], 0 for padding.
-
-        Returns:
-            Float [batch, dim].
-        """
+        """Pools `vectors` [batch, steps, item_dim] by `weights` [batch, steps] to float [batch, dim]."""
         vectors, strength = inputs["vectors"], inputs["weights"]
-        present = strength > 0
-        log_strength = tf.math.log(tf.where(present, strength, 1.0))
-        log_weight = tf.where(present, self.strength_exponent * log_strength, -math.inf)
+        log_weight = log_weights(strength, self.strength_exponent)
         steps = tf.range(tf.shape(strength)[1], dtype=strength.dtype)
         decay = -math.log(2.0) * tf.exp(-self.log_half_life)[:, tf.newaxis] * steps
         decay = tf.pad(decay, [[0, 1], [0, 0]])
@@ -70,11 +60,6 @@ class HistoryEncoder(keras.layers.Layer):
         pooled = tf.matmul(weights * norm, vectors)
         return tf.einsum("bpd,pde->be", pooled, self.kernel)
 
-    @staticmethod
-    def present(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Tells which rows have a history, bool [batch]."""
-        return tf.reduce_any(inputs["weights"] > 0, axis=1)
-
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "dim": self.dim, "half_lives": self.half_lives}
+        return {**super().get_config(), "half_lives": self.half_lives}
