@@ -6,9 +6,10 @@ from tfrec_div._lazy import lazy_names
 
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
+    "ContentToCollaborative": "content_to_collaborative",
+    "EASE": "ease",
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
-    "EASE": "ease",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",
