@@ -12,6 +12,10 @@ import tfrec_div as td
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.errors import DataError
 from tfrec_div.data.new_items import add_items, only_items
+from tfrec_div.models.content_to_collaborative import ContentToCollaborative
+from tfrec_div.models.ease import EASE
+from tfrec_div.models.ensemble import Ensemble
+from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
@@ -222,3 +226,42 @@ def test_pictures_of_new_items_are_read_from_their_own_folder(tmp_path):
     assert [larger.catalog.image_bytes(row) for row in (8, 9)] == [picture, picture]
     with pytest.raises(DataError, match="expected image_root, because the column holds paths"):
         add_items(data, items)
+
+
+def test_models_of_interactions_alone_know_nothing_of_new_items(small, rows):
+    larger = add_items(small, rows)
+    query = EASE(small.schema).query_of(small, range(40))
+    for model in (
+        EASE(small.schema, l2=5.0),
+        EASE(small.schema, l2=5.0, neighbors=4),
+        MostPopular(small.schema),
+    ):
+        model.fit(small, verbose=0)
+        grown = model.with_items(larger)
+        scores = grown.scores(query).numpy()
+        np.testing.assert_allclose(scores[:, :OLD], model.scores(query), atol=1e-6)
+        assert not scores[:, OLD:].any()
+        assert scores[:, :OLD].any()
+
+
+@pytest.mark.parametrize("order", [("content", "towers", "popular"), ("popular", "towers", "content")])
+def test_members_of_an_ensemble_share_a_model_also_when_it_grows_or_is_loaded(
+    pair, small, rows, order, tmp_path
+):
+    content = ContentToCollaborative(pair[1], factors=8)
+    popular = MostPopular(small.schema)
+    for model in (content, popular):
+        model.fit(small)
+    members = {"content": content, "towers": pair[1], "popular": popular}
+    both = Ensemble({name: members[name] for name in order}, weights=[[1, 2, 3]] * 3)
+    recommender = td.load(Recommender(both, small).with_items(rows).save(tmp_path / "both"))
+    grown = recommender.retriever
+    assert tuple(grown.members) == order
+    assert grown.members["content"].content is grown.members["towers"]
+    larger = add_items(small, rows)
+    expected = Ensemble({name: members[name].with_items(larger) for name in order}, weights=[[1, 2, 3]] * 3)
+    query = both.query_of(small, range(40))
+    np.testing.assert_allclose(grown.scores(query), expected.scores(query), rtol=1e-4, atol=1e-4)
+    page = recommender.recommend(["u1"], candidates=rows["item_id"])
+    assert page.rows[0].tolist()[NEW:] == [-1] * (10 - NEW)
+    assert (page.rows[0][:NEW] >= OLD).all()

@@ -96,8 +96,8 @@ def choose_penalty(
 ) -> float:
     """Returns the largest penalty whose lists of new items are not clearly worse than the best one's.
 
-    A list is measured by NDCG@10, and clearly worse is what lies more than the best one's standard error over the
-    folds below it.
+    A list is measured by NDCG@10, and clearly worse is what lies further behind the best one than the standard error
+    of this difference over the folds.
 
     Args:
         content: Float [items, dim].
@@ -109,11 +109,11 @@ def choose_penalty(
     if not folds:
         return float(np.median(penalties))
     quality = np.array([[_quality(content, fold, share) for fold in folds] for share in penalties])
-    means = quality.mean(axis=1)
-    best = int(means.argmax())
-    error = quality[best].std(ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else 0.0
+    behind = quality[quality.mean(axis=1).argmax()] - quality
+    # Folds are hard or easy for all penalties alike, so that differences within them tell more.
+    error = behind.std(axis=1, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(behind))
     return float(
-        max(share for share, mean in zip(penalties, means, strict=True) if mean >= means[best] - error)
+        max(share for share, near in zip(penalties, behind.mean(axis=1) <= error, strict=True) if near)
     )
 
 

@@ -14,9 +14,9 @@ from tfrec_div.data.new_items import check_larger
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.content_network import ContentNetwork
 from tfrec_div.models.content_ridge import choose_penalty, item_factors, make_folds, ridge
+from tfrec_div.models.grown_weights import copy_grown_weights
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import TwoTower
-from tfrec_div.models.two_tower_items import copy_grown_weights
 from tfrec_div.towers.content_profile import ContentProfile
 from tfrec_div.towers.item_tower import build_views
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfrec_div._keras import keras, tf
+from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.new_items import check_larger, only_items
+from tfrec_div.models.grown_weights import copy_grown_weights
 
 if TYPE_CHECKING:
     from tfrec_div.models.two_tower import TwoTower
@@ -41,16 +42,3 @@ def two_tower_with_items(model: TwoTower, data: Dataset, cache_dir: str | Path |
         larger.reviews.fill(users, items, model.reviews.vectors.numpy())
     larger.index.update(tf.concat([model.index.vectors, larger.item_vectors(first=first)], axis=0))
     return larger
-
-
-def copy_grown_weights(model: keras.Model, larger: keras.Model) -> None:
-    """Copies the weights to a model of the same kind that has more rows in some; what is new is zero.
-
-    Args:
-        model: The model.
-        larger: The model that takes its weights.
-    """
-    for old, new in zip(model.weights, larger.weights, strict=True):
-        rows = new.shape[0] - old.shape[0] if new.shape.is_fully_defined() and new.shape.rank else 0
-        values = old.numpy()
-        new.assign(np.pad(values, [(0, rows), *[(0, 0)] * (values.ndim - 1)]) if rows else values)
