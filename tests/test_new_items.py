@@ -92,7 +92,7 @@ def test_pages_are_those_of_a_recommender_that_has_had_the_items_from_the_start(
 
 def test_new_items_are_recommended_at_once_and_may_be_in_histories(grown, rows):
     new = rows["item_id"].tolist()
-    pages = grown.recommend(["u1", "nobody"], candidates=new)
+    pages = grown.recommend(["u01", "nobody"], candidates=new)
     assert set(pages.item_ids[0]) <= set(new)
     session = grown.recommend(["nobody"], histories={"nobody": [new[0]]}, k=OLD + NEW, diversity=0.0)
     plain = grown.recommend(["nobody"], k=OLD + NEW, diversity=0.0)
@@ -102,9 +102,9 @@ def test_new_items_are_recommended_at_once_and_may_be_in_histories(grown, rows):
 
 def test_the_recommender_that_it_was_made_of_stays_as_it_is(pair, small, rows):
     before = Recommender(pair[1], small)
-    pages = before.recommend(["u1"]).item_ids
+    pages = before.recommend(["u01"]).item_ids
     before.with_items(rows)
-    np.testing.assert_array_equal(before.recommend(["u1"]).item_ids, pages)
+    np.testing.assert_array_equal(before.recommend(["u01"]).item_ids, pages)
     assert len(before.catalog) == OLD
 
 
@@ -127,8 +127,8 @@ def test_an_export_serves_the_new_items(grown, rows, tmp_path):
     answer = served["similar_items"](item_id=tf.constant(new[:1]), k=tf.constant([OLD + NEW]))
     found = [item.decode() for item in answer["item_ids"].numpy()[0]]
     assert set(new[1:]) < set(found)
-    page = served["serving_default"](user_id=tf.constant(["u1"]))["item_ids"].numpy()[0]
-    assert [item.decode() for item in page] == grown.recommend(["u1"]).item_ids[0].tolist()
+    page = served["serving_default"](user_id=tf.constant(["u01"]))["item_ids"].numpy()[0]
+    assert [item.decode() for item in page] == grown.recommend(["u01"]).item_ids[0].tolist()
 
 
 def test_tuned_levels_and_lengths_are_kept(pair, small, rows):
@@ -166,7 +166,7 @@ def with_id(items, value):
     ("change", "message"),
     [
         (
-            lambda items: with_id(items, "i1"),
+            lambda items: with_id(items, "i01"),
             "row 2, column item_id: expected an id that no item has yet, found",
         ),
         (
@@ -180,7 +180,7 @@ def with_id(items, value):
     ],
 )
 def test_what_is_wrong_with_new_items_is_said_by_row_and_column(small, rows, change, message):
-    assert "i1" in small.schema.item_ids
+    assert "i01" in small.schema.item_ids
     with pytest.raises(DataError, match=message):
         add_items(small, change(rows))
 
@@ -262,6 +262,6 @@ def test_members_of_an_ensemble_share_a_model_also_when_it_grows_or_is_loaded(
     expected = Ensemble({name: members[name].with_items(larger) for name in order}, weights=[[1, 2, 3]] * 3)
     query = both.query_of(small, range(40))
     np.testing.assert_allclose(grown.scores(query), expected.scores(query), rtol=1e-4, atol=1e-4)
-    page = recommender.recommend(["u1"], candidates=rows["item_id"])
+    page = recommender.recommend(["u01"], candidates=rows["item_id"])
     assert page.rows[0].tolist()[NEW:] == [-1] * (10 - NEW)
     assert (page.rows[0][:NEW] >= OLD).all()

@@ -17,7 +17,7 @@ from tfrec_div.models.content_to_collaborative import ContentToCollaborative
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
 
-USERS, ITEMS, COLD = 40, 30, 4
+USERS, ITEMS, COLD = 40, 60, 4
 
 
 def content_of(data) -> TwoTower:
@@ -149,6 +149,9 @@ def test_a_new_item_goes_to_those_who_like_its_content(tea_and_coffee, options):
     keras.utils.set_random_seed(0)
     content = content_of(data)
     if options.get("space") == "towers":
+        content = TwoTower(
+            data.schema, ["id", "history", "categories"], embedding_dim=4, content_profile=False
+        )
         content.compile()
         content.fit(data.batches(64), epochs=8, verbose=0)
     model = ContentToCollaborative(content, factors=4, **options)

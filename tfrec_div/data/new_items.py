@@ -134,11 +134,10 @@ def _checked(
         warnings.warn(
             f"{TABLE}: columns that the items do not have are passed over: {_listed(others)}", stacklevel=4
         )
-    for name in pictures:
+    for name in pictures if root is not None else ():
         # The catalogue may have another folder, or none.
-        columns[name] = np.array(
-            [str(root / cell) if isinstance(cell, str) and cell else cell for cell in columns[name]], object
-        )
+        cells = [str(root / cell) if isinstance(cell, str) and cell else cell for cell in columns[name]]
+        columns[name] = np.array(cells, object)
     return ids, columns
 
 

@@ -20,7 +20,7 @@ DECAY = 0.1
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
 class ContentNetwork(keras.layers.Layer):
-    """A linear map, and a multilayer perceptron that adds what it misses.
+    """A multilayer perceptron; it gives zeros until it has learned.
 
     Args:
         input_dim: Length of the content.
@@ -45,11 +45,10 @@ class ContentNetwork(keras.layers.Layer):
         for units in hidden_units:
             hidden = keras.layers.Dropout(dropout)(hidden)
             hidden = keras.layers.Dense(units, activation="gelu")(hidden)
-        straight = keras.layers.Dense(dim, use_bias=False)(inputs)
-        curved = keras.layers.Dense(dim, kernel_initializer="zeros")(hidden)
+        outputs = keras.layers.Dense(dim, kernel_initializer="zeros")(hidden)
         # Targets are brought to a mean square of one, and outputs back.
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
-        self._network = keras.Model(inputs, straight + curved if hidden_units else straight)
+        self._network = keras.Model(inputs, outputs)
 
     def call(self, content: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Maps content float [batch, input_dim] to float [batch, dim]."""
@@ -91,7 +90,7 @@ class ContentNetwork(keras.layers.Layer):
             optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
             return loss
 
-        best, kept, since, losses = np.inf, self.get_weights(), 0, []
+        best, kept, since, losses = float(loss_of(tf.constant(held), False)), self.get_weights(), 0, []
         for _ in range(epochs):
             rows = draw.permutation(rest)
             parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]

@@ -29,9 +29,9 @@ class ContentToCollaborative(Retriever):
     """Recommends by content alone, read the way that users' likings say: for new items as well as for others.
 
     Interactions put the items that were met into a space in which near items are liked by the same people. A map from
-    content to this space is learned from them, by ridge regression in closed form or by a small network, and then puts
-    every item where its content belongs, whether it was met or not. A user is where the items of the history are: those
-    that were met by what people did with them, the others by their content.
+    content to this space is learned from them, by ridge regression in closed form, with or without a small network on
+    top. It then puts every item where its content belongs, whether it was met or not. A user is where the items of the
+    history are: those that were met by what people did with them, the others by their content.
 
     The content is what frozen towers made of texts and pictures, the categories and the numbers, each centred on the
     items that were met and weighed as in the content profile of `content`, so that a modality that tells little counts
@@ -39,12 +39,13 @@ class ContentToCollaborative(Retriever):
 
     Args:
         content: Model whose towers read the items' content; it need not be trained, unless the space is "towers".
-        method: "ridge" or "mlp".
+        method: "ridge" or "mlp": the ridge, and a network that learns what it misses.
         space: "factors" (the singular vectors of the users' strengths by item) or "towers" (the vectors that
-            `content` has learned for items and users).
+            `content` has learned for items and users; those of one with a content profile hold only what that profile
+            leaves to say, and serve badly).
         factors: Singular vectors that are kept.
-        l2: Penalty of the ridge, as a share of the number of items; None: cross-validation chooses it, taking met
-            items for new ones.
+        l2: Penalty of the ridge, as a share of the number of items; None: cross-validation chooses it, taking a
+            fifth of the met items at a time for new ones.
         content_dim: Length of the view of a modality at most.
         hidden_units: Layers of the network.
         epochs: Passes of the network's training over the items at most; it ends when held-out items get worse.
@@ -102,13 +103,11 @@ class ContentToCollaborative(Retriever):
         self.places = self.add_weight(
             name="places", shape=(items + 1, self.dim), initializer="zeros", trainable=False
         )
-        self.kernel: tf.Variable | None = None
+        self.kernel = self.add_weight(
+            name="kernel", shape=(self.profile.dim, self.dim), initializer="zeros", trainable=False
+        )
         self.network: ContentNetwork | None = None
-        if method == "ridge":
-            self.kernel = self.add_weight(
-                name="kernel", shape=(self.profile.dim, self.dim), initializer="zeros", trainable=False
-            )
-        else:
+        if method == "mlp":
             self.network = ContentNetwork(self.profile.dim, self.dim, hidden_units, name="network")
         # The penalty that was used, as a share of the number of items.
         self.penalty = self.add_weight(name="penalty", shape=(), initializer="zeros", trainable=False)
@@ -189,14 +188,13 @@ class ContentToCollaborative(Retriever):
         history = keras.callbacks.History()
         history.set_model(self)
         history.on_train_begin()
+        share = self.l2 or choose_penalty(views[rows], self._folds(data, rows))
+        self.penalty.assign(share)
+        kernel = ridge(views[rows], places, share * len(rows))
+        self.kernel.assign(kernel)
+        losses = [float(np.mean(np.square(views[rows] @ kernel - places)))]
         if self.network is not None:
-            losses = self.network.learn(views[rows], places, weight, self.epochs)
-        else:
-            share = self.l2 or choose_penalty(views[rows], self._folds(data, rows))
-            self.penalty.assign(share)
-            kernel = ridge(views[rows], places, share * len(rows))
-            self.kernel.assign(kernel)
-            losses = [float(np.mean(np.square(views[rows] @ kernel - places)))]
+            losses = self.network.learn(views[rows], places - views[rows] @ kernel, weight, self.epochs)
         for epoch, loss in enumerate(losses):
             history.on_epoch_end(epoch, {"loss": loss})
         self.index.update(self._placed(views))
@@ -213,7 +211,8 @@ class ContentToCollaborative(Retriever):
     def _placed(self, views: np.ndarray) -> tf.Tensor:
         """Returns where content puts items, by their weighed views."""
         views = tf.cast(views, tf.float32)
-        return tf.matmul(views, self.kernel) if self.network is None else self.network(views)
+        placed = tf.matmul(views, self.kernel)
+        return placed if self.network is None else placed + self.network(views)
 
     def _places_of(self, data: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the places of the items that were met, and what each dimension counts for."""
@@ -259,8 +258,7 @@ class ContentToCollaborative(Retriever):
         for name in ("profile", "network"):
             if (part := getattr(self, name)) is not None:
                 copy_grown_weights(part, getattr(larger, name))
-        if self.kernel is not None:
-            larger.kernel.assign(self.kernel)
+        larger.kernel.assign(self.kernel)
         larger.penalty.assign(self.penalty)
         views = self.profile.encode_all(self._content_from(self.schema.num_items, content))
         larger.profile.items.assign(np.concatenate([self.profile.items.numpy(), views]))

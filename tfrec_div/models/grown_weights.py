@@ -16,8 +16,7 @@ def copy_grown_weights(model: keras.layers.Layer, larger: keras.layers.Layer) ->
     """
     for old, new in zip(model.weights, larger.weights, strict=True):
         values = old.numpy()
-        if new.shape.is_fully_defined():
-            values = np.pad(
-                values, [(0, more - size) for size, more in zip(values.shape, new.shape, strict=True)]
-            )
+        if new.shape.is_fully_defined() and new.shape != values.shape:
+            more = np.subtract(new.shape.as_list(), values.shape)
+            values = np.pad(values, [(0, rows) for rows in more])
         new.assign(values)
