@@ -134,10 +134,11 @@ def _checked(
         warnings.warn(
             f"{TABLE}: columns that the items do not have are passed over: {_listed(others)}", stacklevel=4
         )
-    for name in pictures if root is not None else ():
-        # The catalogue may have another folder, or none.
-        cells = [str(root / cell) if isinstance(cell, str) and cell else cell for cell in columns[name]]
-        columns[name] = np.array(cells, object)
+    if root is not None:
+        for name in pictures:
+            # The catalogue may have another folder, or none.
+            cells = [str(root / cell) if isinstance(cell, str) and cell else cell for cell in columns[name]]
+            columns[name] = np.array(cells, object)
     return ids, columns
 
 

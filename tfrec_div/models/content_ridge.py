@@ -8,6 +8,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
+from tfrec_div.data.dataset import Dataset
+
 # Penalties that are tried, as shares of the number of items.
 PENALTIES = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 FOLDS = 5
@@ -35,6 +37,20 @@ def ridge(content: np.ndarray, targets: np.ndarray, l2: float) -> np.ndarray:
     content = np.asarray(content, np.float64)
     gram = content.T @ content + l2 * np.eye(content.shape[1])
     return np.linalg.solve(gram, content.T @ np.asarray(targets, np.float64))
+
+
+def user_item_matrix(data: Dataset, values: np.ndarray) -> sparse.csr_matrix:
+    """Returns users by items, with the values [interactions] of each pair added up.
+
+    Args:
+        data: Whose interactions.
+        values: One for each of them.
+    """
+    log = data.interactions
+    shape = (log.num_users, log.num_items)
+    matrix = sparse.csr_matrix((values.astype(np.float64), (log.user, log.item)), shape=shape)
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def item_factors(strengths: sparse.csr_matrix, dim: int) -> tuple[np.ndarray, np.ndarray]:

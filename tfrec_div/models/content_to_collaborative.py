@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
@@ -13,7 +12,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.new_items import check_larger
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.content_network import ContentNetwork
-from tfrec_div.models.content_ridge import choose_penalty, item_factors, make_folds, ridge
+from tfrec_div.models.content_ridge import choose_penalty, item_factors, make_folds, ridge, user_item_matrix
 from tfrec_div.models.grown_weights import copy_grown_weights
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import TwoTower
@@ -220,23 +219,23 @@ class ContentToCollaborative(Retriever):
             vectors = self.content.index.vectors.numpy()[rows]
             dim = self.content.embedding_dim
             return np.concatenate([vectors[:, :dim], vectors[:, -1:]], axis=1), np.ones(self.dim)
-        places, values = item_factors(_strengths(data)[:, rows], self.dim)
+        places, values = item_factors(user_item_matrix(data, data.interactions.strength())[:, rows], self.dim)
         return places, np.square(values)
 
     def _folds(self, data: Dataset, rows: np.ndarray) -> list:
-        strengths, relevant = _strengths(data), data.interactions.relevant()
-        liked = _matrix(data, relevant)[:, rows]
+        log = data.interactions
+        strengths = user_item_matrix(data, log.strength())[:, rows]
+        liked = user_item_matrix(data, log.relevant())[:, rows]
         if self.space == "towers":
             places = self._places_of(data, rows)[0]
             users = self._queries_of_all(data)
-            return make_folds(strengths[:, rows], liked, lambda kept: (places[kept], users))
-        mine = strengths[:, rows]
+            return make_folds(strengths, liked, lambda kept: (places[kept], users))
 
         def space(kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            factors = item_factors(mine[:, kept], self.dim)[0]
-            return factors, mine[:, kept] @ factors
+            factors = item_factors(strengths[:, kept], self.dim)[0]
+            return factors, strengths[:, kept] @ factors
 
-        return make_folds(mine, liked, space)
+        return make_folds(strengths, liked, space)
 
     def _queries_of_all(self, data: Dataset, batch: int = 512) -> np.ndarray:
         users = range(0, self.schema.num_users, batch)
@@ -291,16 +290,3 @@ class ContentToCollaborative(Retriever):
         if not isinstance(content, TwoTower):
             content = keras.saving.deserialize_keras_object(content, custom_objects)
         return cls(**{**config, "content": content})
-
-
-def _strengths(data: Dataset) -> sparse.csr_matrix:
-    return _matrix(data, data.interactions.strength())
-
-
-def _matrix(data: Dataset, values: np.ndarray) -> sparse.csr_matrix:
-    """Returns users by items, with the values of interactions added up."""
-    log = data.interactions
-    shape = (log.num_users, log.num_items)
-    matrix = sparse.csr_matrix((values.astype(np.float64), (log.user, log.item)), shape=shape)
-    matrix.eliminate_zeros()
-    return matrix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +154,8 @@ class Ensemble(Retriever):
         readers = self._readers
         larger = {name: one.with_items(data) for name, one in self.members.items() if name not in readers}
         for name, of in readers.items():
-            larger[name] = self.members[name].with_items(data, content=larger[of])
+            reader: Any = self.members[name]
+            larger[name] = reader.with_items(data, content=larger[of])
         members = {name: larger[name] for name in self.members}
         return type(self)(members, self.group_weights.numpy(), self.short_history, name=self.name)
 
@@ -174,7 +176,8 @@ class Ensemble(Retriever):
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Ensemble:
         """Makes an ensemble of what `get_config` returned; weights come by `set_weights`."""
-        build, members = keras.saving.deserialize_keras_object, {}
+        build = keras.saving.deserialize_keras_object
+        members: dict[str, Retriever] = {}
         # Those that read by another member come after it.
         readers = {
             name for name, one in config["members"].items() if isinstance(one["config"].get("content"), str)
