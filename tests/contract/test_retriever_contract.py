@@ -7,6 +7,7 @@ import pytest
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.models.content_to_collaborative import ContentToCollaborative
 from tfrec_div.models.ease import EASE
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.most_popular import MostPopular
@@ -25,6 +26,9 @@ RETRIEVERS = {
     "ease_sparse": lambda schema: EASE(schema, l2=5.0, neighbors=4, max_history=6),
     "most_popular": MostPopular,
     "ensemble": _ensemble,
+    "content": lambda schema: ContentToCollaborative(
+        TwoTower(schema, embedding_dim=8), factors=8, max_history=6
+    ),
 }
 
 

@@ -135,6 +135,9 @@ def test_scores_are_those_of_the_closed_form(tea_and_coffee):
     expected = strengths @ factors @ (views @ kernel).T / np.sqrt(strengths.sum(1, keepdims=True))
     found = model.scores(model.query_of(data, range(USERS))).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    # Somebody without a history is like all users on the average.
+    nobody = model.scores(model.query_of(data, [-1]))
+    np.testing.assert_allclose(nobody[0], expected.mean(axis=0), rtol=1e-3, atol=1e-5)
     pairs = {**model.query_of(data, [0, 1]), "item_id": tf.constant([3, ITEMS - 1])}
     np.testing.assert_allclose(model(pairs), [found[0, 3], found[1, ITEMS - 1]], rtol=1e-5)
 

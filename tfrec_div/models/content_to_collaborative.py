@@ -30,7 +30,8 @@ class ContentToCollaborative(Retriever):
     Interactions put the items that were met into a space in which near items are liked by the same people. A map from
     content to this space is learned from them, by ridge regression in closed form, with or without a small network on
     top. It then puts every item where its content belongs, whether it was met or not. A user is where the items of the
-    history are: those that were met by what people did with them, the others by their content.
+    history are: those that were met by what people did with them, the others by their content; one without a history
+    is where the users are on the average.
 
     The content is what frozen towers made of texts and pictures, the categories and the numbers, each centred on the
     items that were met and weighed as in the content profile of `content`, so that a modality that tells little counts
@@ -102,6 +103,10 @@ class ContentToCollaborative(Retriever):
         self.places = self.add_weight(
             name="places", shape=(items + 1, self.dim), initializer="zeros", trainable=False
         )
+        # Where the users are on the average: the place of one without a history.
+        self.everyone = self.add_weight(
+            name="everyone", shape=(self.dim,), initializer="zeros", trainable=False
+        )
         self.kernel = self.add_weight(
             name="kernel", shape=(self.profile.dim, self.dim), initializer="zeros", trainable=False
         )
@@ -134,7 +139,7 @@ class ContentToCollaborative(Retriever):
         strength = tf.where(history >= 0, tf.cast(query["history_weight"], tf.float32), 0.0)
         pooled = tf.einsum("bs,bsd->bd", strength, tf.gather(self.places, history + 1))
         total = tf.reduce_sum(strength, axis=1, keepdims=True)
-        return pooled * tf.math.rsqrt(tf.maximum(total, 1e-6))
+        return tf.where(total > 0, pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)), self.everyone)
 
     def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the score of every item by its content, float [batch, items]."""
@@ -200,6 +205,8 @@ class ContentToCollaborative(Retriever):
         everywhere = self.index.vectors.numpy().copy()
         everywhere[rows] = places
         self.places.assign(np.concatenate([np.zeros((1, self.dim)), everywhere]))
+        active = np.diff(data.interactions.histories()[1]) > 0
+        self.everyone.assign(self._queries_of_all(data)[active].mean(axis=0))
         return history
 
     def _content_from(self, first: int, content: TwoTower | None = None) -> dict[str, np.ndarray]:
@@ -258,6 +265,7 @@ class ContentToCollaborative(Retriever):
             if (part := getattr(self, name)) is not None:
                 copy_grown_weights(part, getattr(larger, name))
         larger.kernel.assign(self.kernel)
+        larger.everyone.assign(self.everyone)
         larger.penalty.assign(self.penalty)
         views = self.profile.encode_all(self._content_from(self.schema.num_items, content))
         larger.profile.items.assign(np.concatenate([self.profile.items.numpy(), views]))
