@@ -16,7 +16,7 @@ LAYERS = [
     *("precision", "draws", "data", "augment", "towers", "tasks", "optimizers"),
     *("index", "models", "rerank", "metrics"),
     *("recommendations", "histories", "item_features", "user_profile"),
-    *("recommender", "storage", "evaluation", "training", "study", "serving", "pipeline", "cli"),
+    *("recommender", "storage", "new_items", "evaluation", "training", "study", "serving", "pipeline", "cli"),
 ]
 
 # The command line answers at once because these load without TensorFlow.

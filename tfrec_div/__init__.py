@@ -14,6 +14,7 @@ _NAMES = {
     "Batches": "data.batches",
     "BruteForce": "index.brute_force",
     "Catalog": "data.catalog",
+    "ContentToCollaborative": "models.content_to_collaborative",
     "DataError": "data.errors",
     "Dataset": "data.dataset",
     "Ensemble": "models.ensemble",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm.auto import tqdm
 
 from tfrec_div._keras import tf
@@ -62,6 +63,7 @@ class Recommender(tf.Module):
 
     Attributes:
         k_is_own: Whether `k` was given or set, so that another re-ranker does not change it.
+        vectors_are_own: Whether the `diversity_vectors` were given.
 
     Example:
         >>> from tfrec_div import TwoTower, make_synthetic, rerank
@@ -96,6 +98,7 @@ class Recommender(tf.Module):
         self.num_candidates = num_candidates
         self.tuned: float | None = None
         self.profile_half_life = checked_half_life(profile_half_life)
+        self.vectors_are_own = diversity_vectors is not None or "vectors" in (features or {})
         if diversity_vectors is None:
             diversity_vectors = _content_of(retriever, data)
         expected = (len(data.catalog),)
@@ -173,12 +176,38 @@ class Recommender(tf.Module):
         tf.Module.__init__(other, name="recommender")
         other.retriever, other.catalog, other.schema = self.retriever, self.catalog, self.schema
         other._k, other.k_is_own, other.num_candidates = self.k, self.k_is_own, self.num_candidates
-        other.profile_half_life = self.profile_half_life
+        other.profile_half_life, other.vectors_are_own = self.profile_half_life, self.vectors_are_own
         other.features = self.features.copy()
         other._histories = self._histories.copy()
         other._begin(reranker, self.adaptive)
         other.tuned = tuned
         return other
+
+    def with_items(
+        self,
+        items: pd.DataFrame,
+        image_root: str | Path | None = None,
+        diversity_vectors: np.ndarray | None = None,
+        features: Mapping[str, Any] | None = None,
+    ) -> Recommender:
+        """Returns a recommender that has new items, too, without training; this one stays as it is.
+
+        They are recommended at once, by what the retriever makes of their content, and may be in histories; saving and
+        exporting go as ever. See `add_items` for what is checked.
+
+        Args:
+            items: `item_id`, and a column for each feature of the items that there are; cells may be empty.
+            image_root: The folder that paths of pictures are relative to; pictures may be encoded `bytes`, too.
+            diversity_vectors: Float [new items, dim], when this recommender was given such vectors.
+            features: The rows of the new items in each further feature that this recommender was given.
+
+        Raises:
+            DataError: If a column is missing, a cell is not what its column holds, or an id is there already.
+            ValueError: If the retriever takes no new items, or the new items' rows of a given feature are missing.
+        """
+        from tfrec_div.new_items import recommender_with_items
+
+        return recommender_with_items(self, items, image_root, diversity_vectors, features)
 
     def update_histories(self, interactions: Interactions) -> None:
         """Replaces what users have seen, without training; what is popular and adaptive levels follow."""

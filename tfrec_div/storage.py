@@ -85,6 +85,7 @@ def save_recommender(recommender: Recommender, path: str | Path) -> Path:
             "tuned": recommender.tuned,
             "adaptive": recommender.adaptive and keras.saving.serialize_keras_object(recommender.adaptive),
             "profile_half_life": recommender.profile_half_life,
+            "own_vectors": recommender.vectors_are_own,
             "own_features": sorted(recommender.features.own - {"vectors"}),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(description), "utf-8")
@@ -142,6 +143,7 @@ def load_recommender(path: str | Path) -> Recommender:
         profile_half_life=description["profile_half_life"],
     )
     recommender.k_is_own = description.get("k_is_own", True)
+    recommender.vectors_are_own = description.get("own_vectors", False)
     recommender.restore(state, description["tuned"])
     return recommender
 

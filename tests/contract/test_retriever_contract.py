@@ -7,6 +7,7 @@ import pytest
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.models.content_to_collaborative import ContentToCollaborative
 from tfrec_div.models.ease import EASE
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.most_popular import MostPopular
@@ -30,6 +31,9 @@ RETRIEVERS = {
     "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
     "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
     "ensemble": _ensemble,
+    "content": lambda schema: ContentToCollaborative(
+        TwoTower(schema, embedding_dim=8), factors=8, max_history=6
+    ),
 }
 
 

@@ -23,6 +23,7 @@ _NAMES = {
     "Schema": "schema",
     "Text": "features",
     "Timestamp": "features",
+    "add_items": "new_items",
     "from_frames": "frames",
     "from_tfds": "tfds",
     "load_folder": "folder",

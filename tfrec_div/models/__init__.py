@@ -11,6 +11,7 @@ _NAMES = {
     "MostPopular": "most_popular",
     "MultVAE": "mult_vae",
     "MultiInterest": "multi_interest",
+    "ContentToCollaborative": "content_to_collaborative",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",

@@ -9,9 +9,11 @@ import numpy as np
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.new_items import check_larger
 from tfrec_div.data.schema import Schema
 from tfrec_div.models.autoencoder import Autoencoder
 from tfrec_div.models.closed_form import PairCounts, solve_exactly, solve_locally
+from tfrec_div.models.grown_weights import copy_grown_weights
 
 EXACT_LIMIT = 20_000
 NEIGHBORS = 100
@@ -241,6 +243,25 @@ class EASE(Autoencoder):
         self.popularity.assign(popular / max(popular.max(), 1))
         self.ordered.assign(float(ordered))
         return loss
+
+    def with_items(self, data: Dataset) -> EASE:
+        """Returns the same model for more items, which have the score of those that training has not met.
+
+        Args:
+            data: Whose items are the model's, and new ones after them.
+        """
+        check_larger(self.schema, data.schema)
+        if self.neighbors is None and data.schema.num_items > EXACT_LIMIT:
+            raise ValueError(
+                f"items: beyond {EXACT_LIMIT} of them in all, EASE has neighbors: train it on data that has them"
+            )
+        config = {**self.get_config(), "schema": data.schema.to_json(), "neighbors": self.neighbors}
+        larger = self.from_config(config)
+        copy_grown_weights(self, larger)
+        if self.neighbors is not None:
+            new = data.schema.num_items - self.schema.num_items
+            larger.row_splits.assign(np.pad(self.row_splits.numpy(), (0, new), mode="edge"))
+        return larger
 
     def compile(self, optimizer=None, **kwargs) -> None:
         """Does what Keras expects; there is nothing to be configured, as no gradient is taken.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.data.dataset import Dataset
 from tfrec_div.models.retriever import Retriever
 
 GROUPS = ("none", "short", "long")
@@ -143,17 +145,48 @@ class Ensemble(Retriever):
             history = member.fit(x, *args, **kwargs)
         return history
 
+    def with_items(self, data: Dataset) -> Ensemble:
+        """Returns the same ensemble of members that have more items; see `Retriever.with_items`.
+
+        Args:
+            data: Whose items are the members', and new ones after them.
+        """
+        readers = self._readers
+        larger = {name: one.with_items(data) for name, one in self.members.items() if name not in readers}
+        for name, of in readers.items():
+            reader: Any = self.members[name]
+            larger[name] = reader.with_items(data, content=larger[of])
+        members = {name: larger[name] for name in self.members}
+        return type(self)(members, self.group_weights.numpy(), self.short_history, name=self.name)
+
+    @property
+    def _readers(self) -> dict[str, str]:
+        """Members whose content model is another member, and the name of that one."""
+        names = {id(member): name for name, member in self.members.items()}
+        contents = {name: getattr(member, "content", None) for name, member in self.members.items()}
+        return {name: names[id(content)] for name, content in contents.items() if id(content) in names}
+
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         members = {name: keras.saving.serialize_keras_object(m) for name, m in self.members.items()}
+        for name, of in self._readers.items():
+            members[name]["config"]["content"] = of
         return {"name": self.name, "members": members, "short_history": self.short_history}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Ensemble:
         """Makes an ensemble of what `get_config` returned; weights come by `set_weights`."""
         build = keras.saving.deserialize_keras_object
-        members = {name: build(member, custom_objects) for name, member in config["members"].items()}
-        return cls(**{**config, "members": members})
+        members: dict[str, Retriever] = {}
+        # Those that read by another member come after it.
+        readers = {
+            name for name, one in config["members"].items() if isinstance(one["config"].get("content"), str)
+        }
+        for name, one in sorted(config["members"].items(), key=lambda item: item[0] in readers):
+            if name in readers:
+                one = {**one, "config": {**one["config"], "content": members[one["config"]["content"]]}}
+            members[name] = build(one, custom_objects)
+        return cls(**{**config, "members": {name: members[name] for name in config["members"]}})
 
 
 def comparable(scores: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,9 @@ import numpy as np
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.new_items import check_larger
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.grown_weights import copy_grown_weights
 from tfrec_div.models.retriever import Retriever
 
 
@@ -61,6 +63,17 @@ class MostPopular(Retriever):
         history.set_model(self)
         history.on_train_begin()
         return history
+
+    def with_items(self, data: Dataset) -> MostPopular:
+        """Returns the same model for more items, which nobody has liked yet.
+
+        Args:
+            data: Whose items are the model's, and new ones after them.
+        """
+        check_larger(self.schema, data.schema)
+        larger = self.from_config({**self.get_config(), "schema": data.schema.to_json()})
+        copy_grown_weights(self, larger)
+        return larger
 
     def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the popularity of every item, float [batch, items]."""

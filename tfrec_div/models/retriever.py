@@ -74,6 +74,22 @@ class Retriever(keras.Model):
     def refresh_index(self) -> None:
         """Brings what is kept of the items up to the weights as they are now; here nothing is kept."""
 
+    def with_items(self, data: Dataset) -> Retriever:
+        """Returns the same model for more items, without training; this one stays as it is.
+
+        Items that it has no weights for are scored by their content, or as items that training has not met.
+
+        Args:
+            data: Whose items are the model's, and new ones after them, as `add_items` makes it. Of its interactions
+                nothing is read.
+
+        Raises:
+            ValueError: If the data are not such, or the model takes no new items.
+        """
+        raise ValueError(
+            f"items: {type(self).__name__} takes no new items without training; train it on data that has them"
+        )
+
     def query_of(self, data: Dataset, user_rows: Iterable[int]) -> dict[str, tf.Tensor]:
         """Returns the query of each user row, with the user's history in `data`."""
         rows = np.asarray(user_rows, np.int32)

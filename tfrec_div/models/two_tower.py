@@ -268,12 +268,12 @@ class TwoTower(RetrievalModel):
         queries = self._queries(inputs, items, position, training)
         return tf.reduce_sum(queries * tf.gather(items, position(inputs["item_id"])), axis=-1)
 
-    def item_vectors(self, batch_size: int = 4096) -> tf.Tensor:
-        """Encodes the whole catalogue once, float [num_items, dim].
+    def item_vectors(self, batch_size: int = 4096, first: int = 0) -> tf.Tensor:
+        """Encodes the whole catalogue once, or the items from `first` on, float [items, dim].
 
         The entries are the item tower's vector, the views of the content profile, and the bias.
         """
-        rows = tf.range(self.schema.num_items)
+        rows = tf.range(first, self.schema.num_items)
         encode = self._encode_items
         if self.costly_items:
             encode, batch_size = self._encode_items_in_graph, min(batch_size, MODEL_BATCH)
@@ -296,6 +296,43 @@ class TwoTower(RetrievalModel):
     def content_model(self) -> TwoTower:
         """This model: its towers have encoded the content."""
         return self
+
+    def with_items(self, data: Dataset, cache_dir: str | Path | None = None) -> TwoTower:
+        """Returns the same model for more items; see `Retriever.with_items`.
+
+        A new item has no id for the towers, as one that training has not met, and the bias of the rarest items. The
+        model that is returned is not compiled.
+
+        Args:
+            data: Whose items are the model's, and new ones after them.
+            cache_dir: Where the frozen towers' vectors are kept; a folder of the user's cache by default.
+        """
+        from tfrec_div.models.two_tower_items import two_tower_with_items
+
+        return two_tower_with_items(self, data, cache_dir)
+
+    def encode_content(
+        self, data: Dataset, known: np.ndarray, cache_dir: str | Path | None = None, progress: bool = True
+    ) -> dict[str, np.ndarray]:
+        """Encodes the items of a data set as `item_table` holds them.
+
+        Args:
+            data: Whose items.
+            known: Boolean [items], whether an item has been seen in training; others have no id for the tower.
+            cache_dir: Where the frozen towers' vectors are kept.
+            progress: Whether to show progress bars.
+        """
+        return encode_items(
+            data.catalog,
+            known,
+            self.text_encoder,
+            self.image_encoder,
+            cache_dir=cache_dir,
+            progress=progress,
+            texts={name: item_texts(data, fields or None) for name, fields in self.texts.items()},
+            titles=self._titles,
+            parts=self.reads_sequences,
+        )
 
     @property
     def trains_models(self) -> bool:
@@ -443,17 +480,7 @@ class TwoTower(RetrievalModel):
         if data.schema != self.schema:
             raise ValueError("data: its schema is not the one that the model was made with")
         counts = data.interactions.item_counts()
-        features = encode_items(
-            data.catalog,
-            counts > 0,
-            self.text_encoder,
-            self.image_encoder,
-            cache_dir=cache_dir,
-            progress=progress,
-            texts={name: item_texts(data, fields or None) for name, fields in self.texts.items()},
-            titles=self._titles,
-            parts=self.reads_sequences,
-        )
+        features = self.encode_content(data, counts > 0, cache_dir, progress)
         self.item_table.fill(features)
         if self.profile is not None:
             self.profile.fill(features, counts > 0)

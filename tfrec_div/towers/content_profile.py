@@ -71,11 +71,20 @@ class ContentProfile(keras.layers.Layer):
         """
         for name, view in self.views.items():
             view.adapt(features[name][met])
+        self.items.assign(np.concatenate([np.zeros((1, self.dim), np.float32), self.encode_all(features)]))
+
+    def encode_all(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Returns the views of many items, float32 [items, dim].
+
+        Args:
+            features: An array [items, ...] for each modality.
+        """
+        count = len(features[next(iter(self.views))])
         parts = [
             self.encode({name: features[name][i : i + BATCH] for name in self.views}).numpy()
-            for i in range(0, self.num_items, BATCH)
+            for i in range(0, count, BATCH)
         ]
-        self.items.assign(np.concatenate([np.zeros((1, self.dim), np.float32), *parts]))
+        return np.concatenate(parts)
 
     def encode(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the views of features [batch, ...], end to end, float [batch, dim]."""
