@@ -22,6 +22,7 @@ _NAMES = {
     "Interactions": "data.interactions",
     "LazyAdam": "optimizers",
     "MostPopular": "models.most_popular",
+    "RatingModel": "models.rating_model",
     "Recommender": "recommender",
     "Schema": "data.schema",
     "TextEncoder": "towers.text",

@@ -9,6 +9,7 @@ _NAMES = {
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
     "EASE": "ease",
+    "RatingModel": "rating_model",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",
