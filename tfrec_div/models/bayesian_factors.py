@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.linalg import cholesky, eigh, inv, qr, solve, svd
+from numpy.linalg import cholesky, inv, solve
 from scipy import sparse
 
+from tfrec_div._keras import tf
 from tfrec_div.models.side_features import SideFeatures
 
 # Rows whose equations are solved at once.
@@ -116,7 +117,8 @@ class _Side:
         self._random, self._other = random, other
         self._rows, self._own = np.unique(own, return_inverse=True)
         self._all_features, self._features = features, features.take(self._rows)
-        values, self._basis = eigh(self._features.gram())
+        # By TensorFlow: NumPy's threads wait for each other, which takes minutes on a machine that is busy.
+        values, self._basis = (part.numpy() for part in tf.linalg.eigh(self._features.gram()))
         self._spread = np.maximum(values, 0.0)[:, None]
         self._shrinkage = 5.0
         self._weights, self._centre = np.zeros((features.width, size)), np.zeros(size)
@@ -187,29 +189,35 @@ class _Average:
 
     def __init__(self, dim: int):
         self._dim, self._count = dim, 0
-        self._biases: list[np.ndarray] | None = None
+        self._user_bias, self._item_bias = np.zeros(1), np.zeros(1)
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, users: np.ndarray, items: np.ndarray) -> None:
-        biases = [users[:, 0], items[:, 0]]
-        old = self._biases or [np.zeros_like(bias) for bias in biases]
-        self._biases = [sum_ + bias for sum_, bias in zip(old, biases, strict=True)]
+        """Takes a draw: biases and factors, float [rows, 1 + factors] each."""
+        self._user_bias = self._user_bias + users[:, 0]
+        self._item_bias = self._item_bias + items[:, 0]
         self._parts.append((users[:, 1:], items[:, 1:]))
         self._count += 1
         if len(self._parts) > JOINED:
             self._parts = [self._joined()]
 
     def factors(self, mean: float) -> Factors:
+        """Returns what the draws say on average."""
         user_factors, item_factors = (part / self._count**0.5 for part in self._joined())
-        user_bias, item_bias = (bias / self._count for bias in self._biases)
-        return Factors(mean, user_bias, item_bias, user_factors, item_factors)
+        return Factors(
+            mean, self._user_bias / self._count, self._item_bias / self._count, user_factors, item_factors
+        )
 
     def _joined(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns factors of the sum of the products: by the best approximation of the rank wanted."""
         (left, left_root), (right, right_root) = (
-            qr(np.concatenate([part[side] for part in self._parts], axis=1)) for side in (0, 1)
+            tf.linalg.qr(np.concatenate([part[side] for part in self._parts], axis=1)) for side in (0, 1)
         )
-        first, values, second = svd(left_root @ right_root.T, full_matrices=False)
-        root = np.sqrt(values[: self._dim])
-        pair = left @ (first[:, : self._dim] * root), right @ (second[: self._dim].T * root)
-        return tuple(np.pad(one, [(0, 0), (0, self._dim - one.shape[1])]) for one in pair)
+        values, first, second = tf.linalg.svd(tf.matmul(left_root, right_root, transpose_b=True))
+        root = tf.sqrt(values[: self._dim])
+
+        def cut(rotation: tf.Tensor, side: tf.Tensor) -> np.ndarray:
+            vectors = tf.matmul(rotation, side[:, : self._dim] * root).numpy()
+            return np.pad(vectors, [(0, 0), (0, self._dim - vectors.shape[1])])
+
+        return cut(left, first), cut(right, second)

@@ -14,6 +14,9 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.models.bayesian_factors import average_factors
 from tfrec_div.models.side_features import side_features
 
+# Pairs that are looked up at once.
+BATCH = 65_536
+
 
 def has_ratings(interactions: Interactions) -> bool:
     """Tells whether there is a rating to learn from: more than one value."""
@@ -21,6 +24,11 @@ def has_ratings(interactions: Interactions) -> bool:
         return False
     known = interactions.rating[np.isfinite(interactions.rating)]
     return len(known) > 0 and known.min() < known.max()
+
+
+def rated(interactions: Interactions) -> Interactions:
+    """Returns the interactions that have a rating; there must be a column of them."""
+    return interactions.take(np.isfinite(np.asarray(interactions.rating)))
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -119,8 +127,12 @@ class RatingModel(keras.Model):
             user_rows: Int [n], rows of users; -1 is an unknown one.
             item_rows: Int [n], rows of items; alike.
         """
-        pairs = {"user_id": np.asarray(user_rows, np.int32), "item_id": np.asarray(item_rows, np.int32)}
-        return self({name: tf.constant(rows) for name, rows in pairs.items()}).numpy()
+        users, items = np.asarray(user_rows, np.int32), np.asarray(item_rows, np.int32)
+        ratings = np.empty(users.shape, np.float32)
+        for start in range(0, len(users), BATCH):
+            part = slice(start, start + BATCH)
+            ratings[part] = self({"user_id": tf.constant(users[part]), "item_id": tf.constant(items[part])})
+        return ratings
 
     @property
     def adapted(self) -> bool:
@@ -161,12 +173,13 @@ class RatingModel(keras.Model):
         if not has_ratings(data.interactions):
             found = "none" if data.interactions.rating is None else "one value only"
             raise DataError([Problem("interactions", None, "rating", "ratings to learn from", found)])
-        shape = np.shape(item_vectors)
-        if item_vectors is not None and (len(shape) != 2 or shape[0] != self.schema.num_items):
-            raise ValueError(
-                f"item_vectors: expected shape [{self.schema.num_items}, dim], got {list(shape)}"
-            )
-        log = data.interactions.take(np.isfinite(data.interactions.rating))
+        if item_vectors is not None:
+            shape = np.shape(item_vectors)
+            if len(shape) != 2 or shape[0] != self.schema.num_items:
+                raise ValueError(
+                    f"item_vectors: expected shape [{self.schema.num_items}, dim], got {list(shape)}"
+                )
+        log = rated(data.interactions)
         history = keras.callbacks.History()
         history.set_model(self)
         history.on_train_begin()
@@ -177,17 +190,17 @@ class RatingModel(keras.Model):
                 history.on_epoch_end(bar.n, {"rmse": rmse})
                 bar.update()
 
-            found = average_factors(
+            learned = average_factors(
                 log.user,
                 log.item,
-                log.rating,
+                np.asarray(log.rating),
                 side_features(data.users, log.user, log.item, self.schema.num_items),
                 side_features(data.catalog, log.item, log.user, self.schema.num_users, item_vectors),
                 on_sweep=on_sweep,
                 **self._arguments,
             )
         for name in ("mean", "user_bias", "item_bias", "user_factors", "item_factors"):
-            getattr(self, name).assign(getattr(found, name))
+            getattr(self, name).assign(getattr(learned, name))
         self.scale.assign(log.rating_scale)
         return history
 
