@@ -17,6 +17,7 @@ _NAMES = {
     "DataError": "data.errors",
     "Dataset": "data.dataset",
     "Ensemble": "models.ensemble",
+    "DeepMF": "models.deep_mf",
     "EASE": "models.ease",
     "Evaluation": "evaluation.evaluator",
     "Interactions": "data.interactions",

@@ -8,6 +8,7 @@ from tfrec_div._lazy import lazy_names
 _NAMES = {
     "Ensemble": "ensemble",
     "MostPopular": "most_popular",
+    "DeepMF": "deep_mf",
     "EASE": "ease",
     "RatingModel": "rating_model",
     "RetrievalModel": "retrieval_model",

@@ -152,7 +152,7 @@ class RatingModel(keras.Model):
             x: The data set, or batches of it.
             item_vectors: Float [items, dim] of the items' content, zero where missing, such as what a frozen text
                 tower made of them (`TwoTower.content("text")`).
-            verbose: 0 shows no progress.
+            verbose: 0 shows no progress; "auto" shows it on a terminal.
             **kwargs: None: there are no epochs, since each sweep is over all ratings.
 
         Returns:
@@ -184,7 +184,9 @@ class RatingModel(keras.Model):
         history.set_model(self)
         history.on_train_begin()
         sweeps = self._arguments["sweeps"]
-        with tqdm(total=sweeps, desc="Ratings", unit="sweep", disable=not verbose) as bar:
+        with tqdm(
+            total=sweeps, desc="Ratings", unit="sweep", disable=None if verbose == "auto" else not verbose
+        ) as bar:
 
             def on_sweep(rmse: float) -> None:
                 history.on_epoch_end(bar.n, {"rmse": rmse})

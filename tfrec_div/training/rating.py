@@ -37,14 +37,15 @@ def train_rater(
         retriever: Whose text tower has read the items.
         seed: Of the model.
         say: Called with each line for the user.
-        verbose: None or 0 shows no progress.
+        verbose: 0 shows no progress; None shows it on a terminal.
     """
     if run.rater.is_file() or not has_ratings(data.interactions):
         return
     vectors = _text_vectors(retriever)
+    shown = "auto" if verbose is None else verbose
     model = RatingModel(data.schema, seed=seed)
     if test is not None and has_ratings(train.interactions) and has_ratings(test.interactions):
-        model.fit(train, item_vectors=vectors, verbose=verbose or 0)
+        model.fit(train, item_vectors=vectors, verbose=shown)
         log = rated(test.interactions)
         truth = np.asarray(log.rating)
         error = model.ratings(log.user, log.item) - truth
@@ -53,7 +54,7 @@ def train_rater(
             f"Ratings are predicted with a root mean squared error of {rmse:.3f} on the {len(truth)} held out "
             f"({spread:.3f} by their mean)."
         )
-    model.fit(data, item_vectors=vectors, verbose=verbose or 0)
+    model.fit(data, item_vectors=vectors, verbose=shown)
     save_rater(model, run)
 
 
