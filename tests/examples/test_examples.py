@@ -17,7 +17,9 @@ def example(name: str):
     return module
 
 
-@pytest.mark.parametrize("name", ["system_a_bert_recommender", "system_c_cross_modal"])
+@pytest.mark.parametrize(
+    "name", ["system_a_bert_recommender", "system_c_cross_modal", "system_e_sparse_interests"]
+)
 def test_an_example_is_under_60_lines(name):
     assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
 
@@ -46,3 +48,16 @@ def test_system_c_fuses_text_and_pictures_and_makes_pages_diverse(fusion, capsys
     printed = capsys.readouterr().out
     assert "weight of each modality: {'text': 0." in printed
     assert "'image': 0." in printed
+
+
+@pytest.mark.timeout(120)
+def test_system_e_serves_sparse_users_with_and_without_bert(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TFREC_DIV_CACHE", str(tmp_path))
+    results = example("system_e_sparse_interests").main(["--epochs", "1"])
+    assert list(results) == ["deep MF", "with BERT"]
+    for result in results.values():
+        assert {"precision@10", "recall@10", "f1@10"} <= set(result)
+    assert results["deep MF"] != results["with BERT"]
+    printed = capsys.readouterr().out
+    assert "with BERT, to somebody new: i" in printed
+    assert f"{results['with BERT']['recall@10']['mean']:.4f}" in printed

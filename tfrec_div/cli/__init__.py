@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tfrec_div.cli.quiet import HIDDEN, LOG_LEVEL
 
-COMMANDS = ("run", "validate", "train", "evaluate", "recommend", "export", "synth")
+COMMANDS = ("run", "validate", "train", "evaluate", "recommend", "predict", "export", "synth")
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 

@@ -12,6 +12,8 @@ _NAMES = {
     "MultVAE": "mult_vae",
     "MultiInterest": "multi_interest",
     "ContentToCollaborative": "content_to_collaborative",
+    "DeepMF": "deep_mf",
+    "RatingModel": "rating_model",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",

@@ -67,6 +67,11 @@ class RunDirectory:
         return self.path / "recommender"
 
     @property
+    def rater(self) -> Path:
+        """What predicts ratings; there when the data has ratings and training has ended."""
+        return self.path / "rater.keras"
+
+    @property
     def announcements(self) -> Path:
         """What a user should know of how it was trained."""
         return self.path / "announcements.json"

@@ -19,6 +19,7 @@ from tfrec_div.training.auto import assemble, weigh_models
 from tfrec_div.training.build import build_model
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.fitting import fit_model
+from tfrec_div.training.rating import train_rater
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
 from tfrec_div.training.strategy import is_chief, resolve_strategy
 
@@ -133,6 +134,7 @@ def train(
         recommender.update_histories(train_part.interactions)
         return TrainedRun(run, recommender, train_part, test_part, history, announcements, written=False)
     write_json(run.announcements, announcements)
+    train_rater(run, data, train_part, test_part, model, config.seed, say, verbose)
     # What an earlier attempt that was killed while it saved has left.
     for draft in run.path.glob(f".{run.recommender.name}-*"):
         shutil.rmtree(draft, ignore_errors=True)

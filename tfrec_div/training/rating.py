@@ -1,0 +1,79 @@
+"""Trains what predicts ratings, beside the recommender of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tfrec_div._keras import keras
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.models.rating_model import RatingModel, has_ratings, rated
+from tfrec_div.models.retriever import Retriever
+from tfrec_div.storage import full_disk_as_os_error
+from tfrec_div.training.run_directory import RunDirectory
+
+
+def train_rater(
+    run: RunDirectory,
+    data: Dataset,
+    train: Dataset,
+    test: Dataset | None,
+    retriever: Retriever,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+    verbose: int | None = None,
+) -> None:
+    """Trains a `RatingModel` into a run's folder, if the data has ratings that differ and the run has no such model.
+
+    It is fitted twice: on the training part, to say how well it predicts what is held out; then on all ratings, for
+    use. Call it before the recommender is saved, which tells that the run is complete.
+
+    Args:
+        run: The folder.
+        data: All interactions.
+        train: The training part.
+        test: The held-out part, or None.
+        retriever: Whose text tower has read the items.
+        seed: Of the model.
+        say: Called with each line for the user.
+        verbose: 0 shows no progress; None shows it on a terminal.
+    """
+    if run.rater.is_file() or not has_ratings(data.interactions):
+        return
+    vectors = _text_vectors(retriever)
+    shown = "auto" if verbose is None else verbose
+    model = RatingModel(data.schema, seed=seed)
+    if test is not None and has_ratings(train.interactions) and has_ratings(test.interactions):
+        model.fit(train, item_vectors=vectors, verbose=shown)
+        log = rated(test.interactions)
+        truth = np.asarray(log.rating)
+        error = model.ratings(log.user, log.item) - truth
+        rmse, spread = (float(np.sqrt(np.mean(e**2))) for e in (error, float(model.mean) - truth))
+        say(
+            f"Ratings are predicted with a root mean squared error of {rmse:.3f} on the {len(truth)} held out "
+            f"({spread:.3f} by their mean)."
+        )
+    model.fit(data, item_vectors=vectors, verbose=shown)
+    save_rater(model, run)
+
+
+def save_rater(model: RatingModel, run: RunDirectory) -> None:
+    """Writes the model into a run's folder, as a whole or not at all."""
+    draft = run.rater.with_name(f".draft-{run.rater.name}")
+    try:
+        with full_disk_as_os_error(run.rater):
+            model.save(draft)
+        draft.replace(run.rater)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load_rater(run: RunDirectory) -> RatingModel:
+    """Reads the model of a run."""
+    return keras.models.load_model(run.rater, compile=False)
+
+
+def _text_vectors(retriever: Retriever) -> np.ndarray | None:
+    model = retriever.content_model
+    return None if model is None or model.text_encoder is None else model.content("text")
