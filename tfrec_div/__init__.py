@@ -18,6 +18,7 @@ _NAMES = {
     "Dataset": "data.dataset",
     "Evaluation": "evaluation.evaluator",
     "Interactions": "data.interactions",
+    "InterestFusion": "models.interest_fusion",
     "LazyAdam": "optimizers",
     "Recommender": "recommender",
     "Schema": "data.schema",

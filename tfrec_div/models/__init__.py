@@ -6,6 +6,7 @@ from tfrec_div._lazy import lazy_names
 
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
+    "InterestFusion": "interest_fusion",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",
