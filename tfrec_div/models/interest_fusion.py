@@ -13,8 +13,8 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
-from tfrec_div.towers.dimension_attention import DimensionAttention
-from tfrec_div.towers.dimensions import (
+from tfrec_div.towers.dimensions.attention import DimensionAttention
+from tfrec_div.towers.dimensions.features import (
     COLLABORATIVE,
     RECENCY,
     dimension_features,
@@ -26,7 +26,7 @@ from tfrec_div.towers.encoders import CodeEncoder
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.history import HistoryEncoder
 from tfrec_div.towers.image import ImageEncoder
-from tfrec_div.towers.interests import Interests
+from tfrec_div.towers.dimensions.interests import DimensionInterests
 from tfrec_div.towers.item_tower import is_trained
 from tfrec_div.towers.text import TextEncoder
 
@@ -42,7 +42,7 @@ class InterestFusion(RetrievalModel):
     """Retrieval by a user's interests in content, look, sentiment, recency, price, brand, category and ids.
 
     Each dimension has an encoder of its own, which views all items, and an interest vector p_d of the user, made of
-    the views of the history's items (see `dimension_views` and `Interests`). Attention a_d(u) by the user's own
+    the views of the history's items (see `dimension_views` and `DimensionInterests`). Attention a_d(u) by the user's own
     history fuses them into one vector z = [a_1 p_1, ..., a_n p_n], whose product with an item's views is the sum of
     a_d(u) <p_d(u), v_d(i)>. Training maximises the sum of log P(y|z), a softmax over the items. What a dimension
     counts for is read off by `dimension_weights`, and what it adds to one score by `contributions`.
@@ -131,7 +131,7 @@ class InterestFusion(RetrievalModel):
         scalar = {"shape": (), "dtype": "float32"}
         if views:
             slow = {RECENCY: recency_half_life} if RECENCY in views else {}
-            self.interests = Interests(views, schema.num_items, slow, name="interests")
+            self.interests = DimensionInterests(views, schema.num_items, slow, name="interests")
             self.attention = DimensionAttention(len(views), name="attention")
             start = keras.initializers.Constant(np.log(len(views)))
             self.log_scale = self.add_weight(name="log_scale", initializer=start, **scalar)

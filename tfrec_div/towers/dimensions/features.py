@@ -10,7 +10,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.features import Category, Number, Timestamp
 from tfrec_div.data.schema import Schema
 from tfrec_div.towers.item_tower import column_spec, encode_items
-from tfrec_div.towers.opinions import ratings_of_items, reviews_of_items
+from tfrec_div.towers.dimensions.opinions import ratings_of_items, reviews_of_items
 from tfrec_div.towers.views import CodeView, NumberView, VectorView, View
 
 COLLABORATIVE = "collaborative"

@@ -16,6 +16,8 @@ BATCH = 4096
 USERS = 256
 # Latest items of a history that are read to learn what is usual among users.
 STEPS = 300
+# Above, a product with a matrix of users and items costs more than to look up the items of the histories.
+MANY_ITEMS = 10_000
 # Pairs of items by which a user's concentration is drawn to none at all: those of five items.
 PRIOR_PAIRS = 20.0
 
@@ -36,7 +38,7 @@ class UserInterests(NamedTuple):
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class Interests(keras.layers.Layer):
+class DimensionInterests(keras.layers.Layer):
     """Keeps the views of all items in several dimensions, and makes of a history an interest vector in each.
 
     A dimension has one or more views, each the encoding of one feature; with m views each is divided by the root of
@@ -55,7 +57,7 @@ class Interests(keras.layers.Layer):
 
     Example:
         >>> from tfrec_div.towers.views import CodeView
-        >>> interests = Interests({"brand": {"brand": CodeView(2, 8)}}, num_items=2)
+        >>> interests = DimensionInterests({"brand": {"brand": CodeView(2, 8)}}, num_items=2)
         >>> interests.encode_items({"brand": np.array([[1], [2]])}, met=np.array([True, True]))
         >>> user = interests(tf.constant([[0, -1]]), tf.constant([[1.0, 0.0]]))
         >>> scores = tf.matmul(user.vectors, interests.views_of(tf.constant([0, 1])), transpose_b=True)
@@ -81,7 +83,7 @@ class Interests(keras.layers.Layer):
         self.names = tuple(self.views)
         # Which dimension an entry belongs to: a product with it gives every entry its dimension's value.
         self.belongs = np.repeat(np.eye(len(lengths), dtype=np.float32), lengths, axis=0)
-        self._ends = np.cumsum(lengths).tolist()
+        self._places = {name: np.array(self.names) == name for name in self.names}
         # Row 0 of what is kept of items stays zero and answers for the row -1.
         rows, count = num_items + 1, len(lengths)
         self.items = self._table("items", (rows, self.dim))
@@ -184,26 +186,42 @@ class Interests(keras.layers.Layer):
             history: Int [batch, steps], rows, the latest first; -1 is padding.
             strength: Float [batch, steps], 0 for padding.
         """
-        vectors, has = tf.gather(self.items, history + 1), tf.gather(self.has, history + 1)
-        spread = tf.gather(self.spread, history + 1)
+        pooled, total, own, squares = self._sums(history, strength)
         steps = tf.range(tf.shape(history)[1], dtype=tf.float32)
-        interests, concentration, present = [], [], []
-        for place, name in enumerate(self.names):
-            begin, end = self._ends[place] - int(self.belongs[:, place].sum()), self._ends[place]
-            weight = strength * has[:, :, place]
-            if name in self.half_lives:
-                weight *= tf.pow(0.5, steps / self.half_lives[name])
-            total = tf.reduce_sum(weight, axis=1, keepdims=True)
-            pooled = tf.einsum("bs,bsd->bd", weight, vectors[:, :, begin:end])
-            interests.append(pooled * tf.math.rsqrt(tf.maximum(total, 1e-6)))
-            # The square of a sum is the products of all pairs, those of an item with itself among them.
-            pairs = tf.reduce_sum(tf.square(pooled - total * self.usual[begin:end]), axis=1)
-            pairs -= tf.reduce_sum(tf.square(weight) * spread[:, :, place], axis=1)
-            number = tf.square(total[:, 0]) - tf.reduce_sum(tf.square(weight), axis=1)
-            concentration.append(pairs / (number + PRIOR_PAIRS))
-            present.append(total[:, 0] > 0)
-        standard = (tf.stack(concentration, axis=1) - self.mean) / self.scale
-        return UserInterests(tf.concat(interests, axis=1), standard, tf.stack(present, axis=1))
+        for name, half_life in self.half_lives.items():
+            sums = self._sums(history, strength * tf.pow(0.5, steps / half_life))
+            place = tf.constant(self._places[name])
+            entry = tf.constant(self.belongs[:, self.names.index(name)] > 0)
+            pooled = tf.where(entry, sums[0], pooled)
+            total, own, squares = (
+                tf.where(place, new, old)
+                for new, old in zip(sums[1:], (total, own, squares), strict=True)
+            )
+        vectors = pooled * self.by_entry(tf.math.rsqrt(tf.maximum(total, 1e-6)))
+        # The square of a sum is the products of all pairs, those of an item with itself among them.
+        pairs = tf.matmul(tf.square(pooled - self.by_entry(total) * self.usual), tf.constant(self.belongs)) - own
+        concentration = pairs / (tf.square(total) - squares + PRIOR_PAIRS)
+        return UserInterests(vectors, (concentration - self.mean) / self.scale, total > 0)
+
+    def _sums(self, history: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns the sums over a history of the views, and by dimension of weights, squares of lengths, and squares.
+
+        An item counts in the dimensions that it has: weight x view, weight, weight^2 x distance^2 of its view from what
+        is usual, and weight^2.
+        """
+        first, squared = tf.concat([self.items, self.has], axis=1), tf.concat([self.spread, self.has], axis=1)
+        if self.num_items <= MANY_ITEMS:
+            # As products with matrices of users and items: far quicker than to look up every view of every history.
+            batch, steps = tf.unstack(tf.shape(history))
+            users = tf.repeat(tf.range(batch), steps)
+            place = tf.stack([users, tf.reshape(history + 1, [-1])], axis=1)
+            shape = [batch, self.num_items + 1]
+            taken = [tf.scatter_nd(place, tf.reshape(w, [-1]), shape) for w in (weight, tf.square(weight))]
+            first, squared = tf.matmul(taken[0], first), tf.matmul(taken[1], squared)
+        else:
+            first = tf.einsum("bs,bsd->bd", weight, tf.gather(first, history + 1))
+            squared = tf.einsum("bs,bsd->bd", tf.square(weight), tf.gather(squared, history + 1))
+        return *tf.split(first, [self.dim, -1], axis=1), *tf.split(squared, 2, axis=1)
 
     def by_entry(self, values: tf.Tensor) -> tf.Tensor:
         """Returns values [..., dimensions] at each entry of the vectors, [..., dim]."""
@@ -221,7 +239,7 @@ class Interests(keras.layers.Layer):
         return {**super().get_config(), **config}
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Interests:
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> DimensionInterests:
         """Makes the layer of what `get_config` returned."""
         build = keras.layers.deserialize
         dimensions = {
