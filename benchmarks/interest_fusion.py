@@ -42,7 +42,9 @@ class Split(NamedTuple):
 
 def planted(num_users: int, num_items: int, seed: int = 0) -> Split:
     """Returns a shop whose users care for mixtures of dimensions, with a fifth of the items held out."""
-    train, test = make_synthetic(num_users, num_items, interactions_per_user=30, seed=seed).split("cold_items")
+    train, test = make_synthetic(num_users, num_items, interactions_per_user=30, seed=seed).split(
+        "cold_items"
+    )
     log = test.interactions
     wanted = np.zeros((num_users, num_items), bool)
     wanted[log.user[log.relevant()], log.item[log.relevant()]] = True

@@ -21,18 +21,20 @@ from tfrec_div.towers.dimensions.features import (
     dimension_spec,
     dimension_views,
 )
+from tfrec_div.towers.dimensions.interests import DimensionInterests
 from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.encoders import CodeEncoder
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.history import HistoryEncoder
 from tfrec_div.towers.image import ImageEncoder
-from tfrec_div.towers.dimensions.interests import DimensionInterests
 from tfrec_div.towers.item_tower import is_trained
 from tfrec_div.towers.text import TextEncoder
 
 FULL_SOFTMAX_LIMIT = 10_000
 # Of the learning rate, for the few numbers that weigh the dimensions.
 GAIN_RATE = 10.0
+# Of the scores by one dimension at the start.
+START_SCALE = 0.3
 # Added to the score of an item that is out of the running.
 NEVER = -1e9
 
@@ -42,8 +44,8 @@ class InterestFusion(RetrievalModel):
     """Retrieval by a user's interests in content, look, sentiment, recency, price, brand, category and ids.
 
     Each dimension has an encoder of its own, which views all items, and an interest vector p_d of the user, made of
-    the views of the history's items (see `dimension_views` and `DimensionInterests`). Attention a_d(u) by the user's own
-    history fuses them into one vector z = [a_1 p_1, ..., a_n p_n], whose product with an item's views is the sum of
+    the views of the history's items (see `dimension_views` and `DimensionInterests`). Attention a_d(u) by the user's
+    own history fuses them into one vector z = [a_1 p_1, ..., a_n p_n], whose product with an item's views is the sum of
     a_d(u) <p_d(u), v_d(i)>. Training maximises the sum of log P(y|z), a softmax over the items. What a dimension
     counts for is read off by `dimension_weights`, and what it adds to one score by `contributions`.
 
@@ -133,7 +135,7 @@ class InterestFusion(RetrievalModel):
             slow = {RECENCY: recency_half_life} if RECENCY in views else {}
             self.interests = DimensionInterests(views, schema.num_items, slow, name="interests")
             self.attention = DimensionAttention(len(views), name="attention")
-            start = keras.initializers.Constant(np.log(len(views)))
+            start = keras.initializers.Constant(np.log(START_SCALE * len(views)))
             self.log_scale = self.add_weight(name="log_scale", initializer=start, **scalar)
         if COLLABORATIVE in self.dimensions:
             self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
@@ -240,8 +242,8 @@ class InterestFusion(RetrievalModel):
     ) -> tuple[tuple[str, ...], np.ndarray]:
         """Tells what each dimension counts for with each user: the attention.
 
-        The views of all dimensions but the collaborative one are of one length, so that their weights compare; that
-        of the collaborative one says less, since its vectors are as long as training has made them: see
+        The interests of a user have one length in all dimensions but the collaborative one, so that their weights
+        compare; that of the collaborative one says less, since its vectors are as long as training has made them: see
         `dimension_shares`.
 
         Args:
@@ -287,9 +289,7 @@ class InterestFusion(RetrievalModel):
         ]
         return self.dimensions, tf.stack(parts, axis=2).numpy()
 
-    def dimension_shares(
-        self, data: Dataset, user_rows: Iterable[int]
-    ) -> tuple[tuple[str, ...], np.ndarray]:
+    def dimension_shares(self, data: Dataset, user_rows: Iterable[int]) -> tuple[tuple[str, ...], np.ndarray]:
         """Tells how far each dimension moves the scores of the catalogue's items for each user.
 
         Args:
@@ -369,7 +369,7 @@ class InterestFusion(RetrievalModel):
         return loss + (by_itself - tf.stop_gradient(by_itself))
 
     def _without_new_items(self, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Takes the items that training has not met out of the softmax: all it could learn is that nobody wants them."""
+        """Takes the items that training has not met out of the softmax: all to learn is that nobody wants them."""
         met = self._codes(tf.range(self.schema.num_items)) > 0
         met = tf.tensor_scatter_nd_update(met, targets[:, tf.newaxis], tf.ones_like(targets, tf.bool))
         bias = tf.where(met, items[:, -1], NEVER)

@@ -24,7 +24,8 @@ class DimensionAttention(keras.layers.Layer):
 
     Example:
         >>> attention = DimensionAttention(2)
-        >>> attention(tf.constant([[2.0, 0.0], [2.0, 0.0]]), tf.constant([[True, True], [False, True]])).numpy().round(3)
+        >>> statistics, present = tf.constant([[2.0, 0.0], [2.0, 0.0]]), tf.constant([[True, True], [False, True]])
+        >>> attention(statistics, present).numpy().round(3)
         array([[0.731, 0.269],
                [0.   , 1.   ]], dtype=float32)
 

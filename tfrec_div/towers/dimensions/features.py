@@ -9,8 +9,8 @@ import numpy as np
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.features import Category, Number, Timestamp
 from tfrec_div.data.schema import Schema
-from tfrec_div.towers.item_tower import column_spec, encode_items
 from tfrec_div.towers.dimensions.opinions import ratings_of_items, reviews_of_items
+from tfrec_div.towers.item_tower import column_spec, encode_items
 from tfrec_div.towers.views import CodeView, NumberView, VectorView, View
 
 COLLABORATIVE = "collaborative"
@@ -65,9 +65,9 @@ def dimension_views(schema: Schema, dim: int, text=None, image=None) -> dict[str
 def dimension_spec(schema: Schema, text=None, image=None) -> dict[str, tuple[tuple[int, ...], str]]:
     """Returns shape and type of each feature that views may read, by name; arguments as for `dimension_views`."""
     spec = {"item_id": ((), "int32"), **column_spec(schema.item_features)}
-    spec |= {name: ((2,), "float32") for name in (RATINGS, FIRST_SEEN)}
+    spec |= dict.fromkeys((RATINGS, FIRST_SEEN), ((2,), "float32"))
     if text is not None:
-        spec |= {name: ((text.dim,), "float32") for name in (TEXT, REVIEWS)}
+        spec |= dict.fromkeys((TEXT, REVIEWS), ((text.dim,), "float32"))
     if image is not None:
         spec[IMAGE] = ((image.dim,), "float32")
     return spec

@@ -42,11 +42,12 @@ class DimensionInterests(keras.layers.Layer):
     """Keeps the views of all items in several dimensions, and makes of a history an interest vector in each.
 
     A dimension has one or more views, each the encoding of one feature; with m views each is divided by the root of
-    m, so that a dimension weighs the same however many it has. The interest in a dimension is the sum of the views of
-    the history's items that have the dimension, each times its strength, over the square root of these strengths'
-    sum. Its concentration is the mean product of the views of two different items of the history, after the mean of
-    what all users take is subtracted: it is high when the user keeps to what is alike in this dimension, and drawn
-    to zero for a short history. Nothing here is trained: `fill` reads it from the data.
+    m, so that a dimension weighs the same however many it has. The interest in a dimension has the direction of the
+    sum of the views of the history's items that have the dimension, each times its strength; and in all dimensions one
+    length, the root of the strengths' sum: the more there is to go by, the surer. So what a dimension counts for is
+    left to be said by weights. Its concentration is the mean product of the views of two different items of the
+    history, after the mean of what all users take is subtracted: it is high when the user keeps to what is alike in
+    this dimension, and drawn to zero for a short history. Nothing here is trained: `fill` reads it from the data.
 
     Args:
         dimensions: By the name of each dimension its views, by the name of the feature that they read.
@@ -194,12 +195,15 @@ class DimensionInterests(keras.layers.Layer):
             entry = tf.constant(self.belongs[:, self.names.index(name)] > 0)
             pooled = tf.where(entry, sums[0], pooled)
             total, own, squares = (
-                tf.where(place, new, old)
-                for new, old in zip(sums[1:], (total, own, squares), strict=True)
+                tf.where(place, new, old) for new, old in zip(sums[1:], (total, own, squares), strict=True)
             )
-        vectors = pooled * self.by_entry(tf.math.rsqrt(tf.maximum(total, 1e-6)))
+        lengths = tf.sqrt(tf.matmul(tf.square(pooled), tf.constant(self.belongs)))
+        vectors = pooled * self.by_entry(tf.math.divide_no_nan(1.0, lengths))
+        vectors *= tf.sqrt(tf.reduce_sum(strength, axis=1, keepdims=True))
         # The square of a sum is the products of all pairs, those of an item with itself among them.
-        pairs = tf.matmul(tf.square(pooled - self.by_entry(total) * self.usual), tf.constant(self.belongs)) - own
+        pairs = (
+            tf.matmul(tf.square(pooled - self.by_entry(total) * self.usual), tf.constant(self.belongs)) - own
+        )
         concentration = pairs / (tf.square(total) - squares + PRIOR_PAIRS)
         return UserInterests(vectors, (concentration - self.mean) / self.scale, total > 0)
 
