@@ -22,6 +22,7 @@ _NAMES = {
     "EASE": "models.ease",
     "Evaluation": "evaluation.evaluator",
     "Interactions": "data.interactions",
+    "InterestFusion": "models.interest_fusion",
     "LazyAdam": "optimizers",
     "MostPopular": "models.most_popular",
     "MultVAE": "models.mult_vae",

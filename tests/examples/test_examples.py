@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def example(name: str):
 
 @pytest.mark.parametrize(
     "name", ["system_a_bert_recommender", "system_c_cross_modal", "system_e_sparse_interests"]
+    "name", ["system_a_bert_recommender", "system_c_cross_modal", "system_d_interest_fusion"]
 )
 def test_an_example_is_under_60_lines(name):
     assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
@@ -61,3 +63,12 @@ def test_system_e_serves_sparse_users_with_and_without_bert(capsys, monkeypatch,
     printed = capsys.readouterr().out
     assert "with BERT, to somebody new: i" in printed
     assert f"{results['with BERT']['recall@10']['mean']:.4f}" in printed
+def test_system_d_fuses_dimensions_and_says_what_they_count_for(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TFREC_DIV_CACHE", str(tmp_path))
+    found = example("system_d_interest_fusion").main(["--epochs", "1", "--alone", "brand"])
+    assert list(found) == ["brand", "fusion"]
+    printed = capsys.readouterr().out
+    assert f"fusion           NDCG@10 {found['fusion']:.4f}" in printed
+    weights = re.search(r"weights of user \S+: (.*)", printed).group(1).split(", ")
+    assert [weight.split()[0] for weight in weights][-2:] == ["brand", "collaborative"]
+    assert sum(float(weight.split()[1]) for weight in weights) == pytest.approx(1, abs=0.05)

@@ -14,6 +14,7 @@ _NAMES = {
     "ContentToCollaborative": "content_to_collaborative",
     "DeepMF": "deep_mf",
     "RatingModel": "rating_model",
+    "InterestFusion": "interest_fusion",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",
