@@ -28,7 +28,7 @@ QUICK = [
 
 
 def write_ratings(folder, ratings):
-    """40 users who rate 12 of 30 items each: half of the users like the first half of the items, the others the rest."""
+    """40 users who rate 12 of 30 items each: half of them like the first half of the items, the others the rest."""
     folder.mkdir()
     random = np.random.default_rng(0)
     rows = [

@@ -8,8 +8,10 @@ import pytest
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.synthetic import make_synthetic
 from tfrec_div.models.content_to_collaborative import ContentToCollaborative
+from tfrec_div.models.deep_mf import DeepMF
 from tfrec_div.models.ease import EASE
 from tfrec_div.models.ensemble import Ensemble
+from tfrec_div.models.interest_fusion import InterestFusion
 from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.mult_vae import MultVAE
 from tfrec_div.models.multi_interest import MultiInterest
@@ -30,6 +32,8 @@ RETRIEVERS = {
     "most_popular": MostPopular,
     "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
     "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
+    "deep_mf": lambda schema: DeepMF(schema, embedding_dim=8, text_dim=8, max_history=6),
+    "interest_fusion": lambda schema: InterestFusion(schema, embedding_dim=8, max_history=6),
     "ensemble": _ensemble,
     "content": lambda schema: ContentToCollaborative(
         TwoTower(schema, embedding_dim=8), factors=8, max_history=6

@@ -19,8 +19,13 @@ def example(name: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["system_a_bert_recommender", "system_c_cross_modal", "system_e_sparse_interests"]
-    "name", ["system_a_bert_recommender", "system_c_cross_modal", "system_d_interest_fusion"]
+    "name",
+    [
+        "system_a_bert_recommender",
+        "system_c_cross_modal",
+        "system_d_interest_fusion",
+        "system_e_sparse_interests",
+    ],
 )
 def test_an_example_is_under_60_lines(name):
     assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
@@ -63,6 +68,9 @@ def test_system_e_serves_sparse_users_with_and_without_bert(capsys, monkeypatch,
     printed = capsys.readouterr().out
     assert "with BERT, to somebody new: i" in printed
     assert f"{results['with BERT']['recall@10']['mean']:.4f}" in printed
+
+
+@pytest.mark.timeout(120)
 def test_system_d_fuses_dimensions_and_says_what_they_count_for(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("TFREC_DIV_CACHE", str(tmp_path))
     found = example("system_d_interest_fusion").main(["--epochs", "1", "--alone", "brand"])

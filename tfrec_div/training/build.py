@@ -7,8 +7,12 @@ from collections.abc import Iterator
 
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
+from tfrec_div.models.deep_mf import DeepMF
 from tfrec_div.models.ease import EASE
+from tfrec_div.models.interest_fusion import InterestFusion
 from tfrec_div.models.most_popular import MostPopular
+from tfrec_div.models.mult_vae import MultVAE
+from tfrec_div.models.multi_interest import MultiInterest
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.models.two_tower import FEATURES as COLUMN_FEATURES
 from tfrec_div.models.two_tower import TwoTower
@@ -26,7 +30,8 @@ NEGATIVES = {
     "mined": MinedNegatives,
     "shown": ShownNegatives,
 }
-CLOSED_FORMS = {"ease": EASE, "most_popular": MostPopular}
+# Models that the settings of towers say nothing of.
+BY_SCHEMA = {"ease": EASE, "most_popular": MostPopular, "mult_vae": MultVAE}
 
 
 def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str]]:
@@ -37,7 +42,17 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str
     said: list[str] = []
     if config.model in ("auto", "two_tower"):
         return _two_tower(data, config, said), said
-    return CLOSED_FORMS[config.model](data.schema), said
+    if config.model in BY_SCHEMA:
+        return BY_SCHEMA[config.model](data.schema), said
+    if config.model == "multi_interest":
+        return MultiInterest(
+            data.schema, embedding_dim=config.embedding_dim, precision=config.precision
+        ), said
+    text = _text_encoder(config, said) if _wanted("text", data, config) else None
+    if config.model == "deep_mf":
+        return DeepMF(data.schema, embedding_dim=config.embedding_dim, text=text), said
+    image = _image_encoder(config, said) if _wanted("image", data, config) else None
+    return InterestFusion(data.schema, text=text, image=image, embedding_dim=config.embedding_dim), said
 
 
 def _two_tower(data: Dataset, config: TrainConfig, said: list[str]) -> TwoTower:

@@ -15,7 +15,16 @@ from tfrec_div.precision import PRECISIONS
 
 FEATURES = ("id", "history", "text", "image", "categories", "numbers", "users")
 SPLITS = ("leave_one_out", "temporal", "global_time", "cold_items", "sparse_users", "none")
-MODELS = ("auto", "two_tower", "ease", "most_popular")
+MODELS = (
+    "auto",
+    "two_tower",
+    "multi_interest",
+    "interest_fusion",
+    "deep_mf",
+    "ease",
+    "mult_vae",
+    "most_popular",
+)
 # Those of `rerank.METHODS`, which takes TensorFlow to import.
 RERANKERS = (
     "mmr",
