@@ -25,7 +25,7 @@ from tfrec_div.towers.dimensions.interests import DimensionInterests
 from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.encoders import CodeEncoder
 from tfrec_div.towers.feature_table import FeatureTable
-from tfrec_div.towers.history import HistoryEncoder
+from tfrec_div.towers.history import PooledHistoryEncoder
 from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.item_tower import is_trained
 from tfrec_div.towers.text import TextEncoder
@@ -65,7 +65,7 @@ class InterestFusion(RetrievalModel):
             "auto": full up to 10,000 items.
         dropout: Share of the entries of the collaborative interest that training drops.
         max_history: Latest items of a history that a query holds.
-        half_lives: Of the collaborative pools, see `HistoryEncoder`.
+        half_lives: Of the collaborative pools, see `PooledHistoryEncoder`.
         recency_half_life: Steps back after which an item of the history counts half for the interest in recency.
         **kwargs: As for any Keras model.
 
@@ -139,7 +139,7 @@ class InterestFusion(RetrievalModel):
             self.log_scale = self.add_weight(name="log_scale", initializer=start, **scalar)
         if COLLABORATIVE in self.dimensions:
             self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
-            self.own_interest = HistoryEncoder(embedding_dim, half_lives, name="collaborative")
+            self.own_interest = PooledHistoryEncoder(embedding_dim, half_lives, name="collaborative")
             self.drop = RepeatableDropout(dropout)
             self.gate = self.add_weight(name="gate", initializer="zeros", **scalar)
         per_item = {"shape": (schema.num_items,), "initializer": "zeros", "dtype": "float32"}
