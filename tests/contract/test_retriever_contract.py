@@ -7,6 +7,7 @@ import pytest
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.models.cascade import Cascade
 from tfrec_div.models.content_to_collaborative import ContentToCollaborative
 from tfrec_div.models.deep_mf import DeepMF
 from tfrec_div.models.ease import EASE
@@ -35,6 +36,7 @@ RETRIEVERS = {
     "deep_mf": lambda schema: DeepMF(schema, embedding_dim=8, text_dim=8, max_history=6),
     "interest_fusion": lambda schema: InterestFusion(schema, embedding_dim=8, max_history=6),
     "ensemble": _ensemble,
+    "cascade": lambda schema: Cascade(MostPopular(schema), EASE(schema, l2=5.0, max_history=6), 8),
     "content": lambda schema: ContentToCollaborative(
         TwoTower(schema, embedding_dim=8), factors=8, max_history=6
     ),

@@ -12,8 +12,7 @@ from tqdm.auto import tqdm
 
 from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.models.ensemble import GROUPS, Ensemble, comparable
-from tfrec_div.models.retriever import Retriever
+from tfrec_div.models.ensemble import GROUPS, Ensemble, as_read_by, comparable
 
 BATCH = 256
 # Best items of each user that are ranked again with other weights.
@@ -185,7 +184,7 @@ def _values(
         query = {name: value.numpy() for name, value in ensemble.query_of(train, rows).items()}
         query = {name: tf.constant(value) for name, value in change(query).items()}
         scores = np.stack(
-            [comparable(_scores(m, ensemble, query)).numpy() for m in ensemble.members.values()], axis=2
+            [comparable(m.scores(as_read_by(m, query))).numpy() for m in ensemble.members.values()], axis=2
         )
         known = np.zeros(scores.shape[:2], bool)
         target = np.zeros(scores.shape[:2], bool)
@@ -196,10 +195,6 @@ def _values(
         scores[known] = -np.inf
         parts.append(_ndcg(scores, target, points, k))
     return np.concatenate(parts, axis=1)
-
-
-def _scores(member: Retriever, ensemble: Ensemble, query: dict):
-    return member.scores(ensemble.query_for(member, query))
 
 
 def _ndcg(scores: np.ndarray, target: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:

@@ -6,15 +6,16 @@ from tfrec_div._lazy import lazy_names
 
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
-    "EASE": "ease",
-    "Ensemble": "ensemble",
-    "MostPopular": "most_popular",
-    "MultVAE": "mult_vae",
-    "MultiInterest": "multi_interest",
+    "Cascade": "cascade",
     "ContentToCollaborative": "content_to_collaborative",
     "DeepMF": "deep_mf",
-    "RatingModel": "rating_model",
+    "EASE": "ease",
+    "Ensemble": "ensemble",
     "InterestFusion": "interest_fusion",
+    "MostPopular": "most_popular",
+    "MultiInterest": "multi_interest",
+    "MultVAE": "mult_vae",
+    "RatingModel": "rating_model",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
     "TwoTower": "two_tower",

@@ -107,7 +107,7 @@ class Ensemble(Retriever):
         """Returns the weighted sum of the members' comparable scores, float [batch, items]."""
         weights = tf.gather(self.group_weights, self.group_of(query))
         scores = [
-            weight[:, tf.newaxis] * comparable(member.scores(self.query_for(member, query)))
+            weight[:, tf.newaxis] * comparable(member.scores(as_read_by(member, query)))
             for weight, member in zip(tf.unstack(weights, axis=1), self.members.values(), strict=True)
         ]
         return tf.add_n(scores)
@@ -128,16 +128,6 @@ class Ensemble(Retriever):
         """The first member's that has one."""
         models = (member.content_model for member in self.members.values())
         return next((model for model in models if model is not None), None)
-
-    @staticmethod
-    def query_for(member: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the query with as much of the history as a member reads."""
-        steps = member.max_history
-        return {
-            **query,
-            "history": query["history"][:, :steps],
-            "history_weight": query["history_weight"][:, :steps],
-        }
 
     def fit(self, x=None, *args, **kwargs):
         """Trains each member in turn on the same arguments; returns the history of the last one."""
@@ -189,11 +179,17 @@ class Ensemble(Retriever):
         return cls(**{**config, "members": {name: members[name] for name in config["members"]}})
 
 
+def as_read_by(model: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns a query with as much of the history as a model reads."""
+    history = {name: query[name][:, : model.max_history] for name in ("history", "history_weight")}
+    return {**query, **history}
+
+
 def comparable(scores: tf.Tensor) -> tf.Tensor:
     """Returns asinh((scores - mean) / deviation) of scores float [batch, items]; zeros where all are equal.
 
     Example:
-        >>> comparable(tf.constant([[1.0, 3.0], [5.0, 5.0]])).numpy().round(4).tolist()
+        >>> comparable(tf.constant([[1.0, 3.0], [5.0, 5.0]])).numpy().astype(float).round(4).tolist()
         [[-0.8814, 0.8814], [0.0, 0.0]]
     """
     mean, variance = tf.nn.moments(scores, axes=[1], keepdims=True)

@@ -113,16 +113,35 @@ class Retriever(keras.Model):
             exclude: Integer [batch, n], rows to leave out, padded with -1.
             include: Boolean [items] or [batch, items], the only rows allowed.
         """
-        scores = self.scores(query)
-        if include is not None:
-            scores = tf.where(include, scores, -float("inf"))
-        if exclude is not None:
-            scores = mask_rows(scores, exclude)
-        best, rows = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
-        return tf.where(best > -float("inf"), rows, -1), best
+        return best_rows(mask_scores(self.scores(query), exclude, include), k)
 
     def recommender(self, data: Dataset, **kwargs):
         """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""
         from tfrec_div.recommender import Recommender
 
         return Recommender(self, data, **kwargs)
+
+
+def mask_scores(scores: tf.Tensor, exclude=None, include=None) -> tf.Tensor:
+    """Returns scores float [batch, items], minus infinity where an item must not be returned.
+
+    Args:
+        scores: Float [batch, items].
+        exclude: Integer [batch, n], rows to leave out, padded with -1.
+        include: Boolean [items] or [batch, items], the only rows allowed.
+    """
+    if include is not None:
+        scores = tf.where(include, scores, -float("inf"))
+    return scores if exclude is None else mask_rows(scores, exclude)
+
+
+def best_rows(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the best rows int32 [batch, k] and their scores; a place without an item holds -1 and minus infinity.
+
+    Example:
+        >>> rows, best = best_rows(tf.constant([[1.0, 3.0, -float("inf")]]), 3)
+        >>> rows.numpy().tolist(), best.numpy().tolist()
+        ([[1, 0, -1]], [[3.0, 1.0, -inf]])
+    """
+    best, rows = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
+    return tf.where(best > -float("inf"), rows, -1), best
