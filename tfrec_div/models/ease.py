@@ -17,8 +17,7 @@ from tfrec_div.models.grown_weights import copy_grown_weights
 
 EXACT_LIMIT = 20_000
 NEIGHBORS = 100
-# Of the square root of what items have in the mean: between the values of Steck (2019) for much larger data (500 at 500
-# interactions an item, 1,000 at 3,200) and what validation finds for smaller data (100 to 200 at 40).
+# Validation finds 100 to 200 at 40 interactions an item. That larger data want more, but not in proportion, is assumed.
 L2_FACTOR = 25.0
 # What the most popular item has on top of its score: the order where the history says nothing.
 POPULARITY = 1e-3
@@ -34,8 +33,12 @@ class EASE(Autoencoder):
 
     The histories' own order and strength count, in training and in queries: strong interactions more than weak ones,
     the latest items of a history more than old ones, items that stand near each other more than distant ones, and what
-    comes before an item more than what comes after it. Without times (or with the arguments 0, None, None and 0.5) that
-    is the model of the paper. Each interaction of an item that comes several times counts.
+    comes before an item more than what comes after it. Without times and strengths (or
+    with the arguments 0, None, None and 0.5) that is the model of the paper. Each interaction of an item that comes
+    several times counts.
+
+    Exact up to 20,000 items: some 3 items³ multiplications and, at the peak, four matrices of items² numbers (see
+    docs/autoencoders.md). Beyond, each item is predicted from `neighbors` others.
 
     A history that is empty, or says nothing of any item, gets the most popular items. All items that training has not
     met have one and the same score, 0.
