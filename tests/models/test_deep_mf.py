@@ -156,7 +156,7 @@ def test_it_learns_what_goes_together(loss):
     keras.utils.set_random_seed(0)
     model = DeepMF(data.schema, embedding_dim=8, hidden_units=(16,), loss=loss)
     model.compile()
-    model.fit(data.batches(64), epochs=20, verbose=0)
+    model.fit(data.batches(64), epochs=40, verbose=0)
     # One interaction is enough to tell.
     first = data.interactions.take(np.unique(data.interactions.user, return_index=True)[1])
     query = model.query_of(data.subset(first), range(40))
