@@ -77,6 +77,10 @@ def test_the_softmax_leaves_out_what_the_user_has_met_and_what_nobody_has(small)
     # No history: scores are the biases; of b -0.5 against a 0.5. c, which nobody has met, is out.
     expected = np.log(1 + np.exp(0.5 - -0.5))
     assert float(model.compute_loss(batch, training=True)) == pytest.approx(expected, rel=1e-5)
+    # With history a, (1, 0): b without u1 is (1, 1) - 0.5, against a, (1, 1) + 0.5.
+    with_history = {**batch, "history": tf.constant([[0]]), "history_weight": tf.constant([[1.0]])}
+    expected = np.log(1 + np.exp(1.5 - 0.5))
+    assert float(model.compute_loss(with_history, training=True)) == pytest.approx(expected, rel=1e-5)
     # u0 has met a and b, so nothing is left against either.
     batch |= {"user_id": tf.constant([0])}
     assert float(model.compute_loss(batch, training=True)) == pytest.approx(0.0, abs=1e-6)
@@ -156,7 +160,7 @@ def test_it_learns_what_goes_together(loss):
     keras.utils.set_random_seed(0)
     model = DeepMF(data.schema, embedding_dim=8, hidden_units=(16,), loss=loss)
     model.compile()
-    model.fit(data.batches(64), epochs=20, verbose=0)
+    model.fit(data.batches(64), epochs=40, verbose=0)
     # One interaction is enough to tell.
     first = data.interactions.take(np.unique(data.interactions.user, return_index=True)[1])
     query = model.query_of(data.subset(first), range(40))

@@ -209,7 +209,7 @@ class DeepMF(RetrievalModel):
         if data.schema != self.schema:
             raise ValueError("data: its schema is not the one that the model was made with")
         log = data.interactions
-        column, strength = item_columns(log, self._arguments["max_column"])
+        column, strength = item_columns(log, self.column.shape[1])
         self.column.assign(column)
         self.column_strength.assign(strength)
         counts = log.item_counts()
@@ -220,7 +220,8 @@ class DeepMF(RetrievalModel):
         if self.profile is not None:
             texts = encode_contents(self.text_encoder, data.catalog.texts(), cache_dir, progress)
             self.profile.fill({"text": texts}, counts > 0)
-        self._rows = tuple(tf.constant(part) for part in user_rows(log))
+        codes, entries, starts = (tf.constant(part) for part in user_rows(log))
+        self._rows = codes, entries, starts
         # What was traced knows the rows of before.
         self.train_function = self.test_function = None
 
@@ -275,13 +276,18 @@ class DeepMF(RetrievalModel):
         found = strength * tf.math.log(hits) + (1 - strength) * tf.math.log(1 - hits)
         return -found - tf.reduce_sum(new * tf.math.log(1 - misses), axis=1)
 
+    @property
+    def _matrix(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        assert self._rows is not None
+        return self._rows
+
     def _known(self, inputs: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Returns the items that are no negatives, int [batch, n]: in training all that the user has met."""
         if not training:
             return tf.concat(
                 [inputs.get("exclude", inputs["history"]), inputs["item_id"][:, tf.newaxis]], axis=1
             )
-        codes, _, starts = self._rows
+        codes, _, starts = self._matrix
         first, last = (tf.gather(starts, inputs["user_id"] + more) for more in (0, 1))
         met = tf.gather(codes, tf.ragged.range(first, last)) % self.schema.num_items
         return tf.cast(met.to_tensor(-1), tf.int32)
@@ -290,7 +296,7 @@ class DeepMF(RetrievalModel):
         """Returns the entries of the matrix for the pairs of a batch, float [batch]; 1 outside of training."""
         if not training:
             return tf.ones_like(inputs["weight"])
-        codes, strength, _ = self._rows
+        codes, strength, _ = self._matrix
         user, item = (tf.cast(inputs[name], tf.int64) for name in ("user_id", "item_id"))
         return tf.gather(strength, tf.searchsorted(codes, user * self.schema.num_items + item))
 

@@ -32,8 +32,9 @@ def item_columns(log: Interactions, most: int) -> tuple[np.ndarray, np.ndarray]:
     strength = np.zeros((log.num_items, most), np.float32)
     users[item, place], strength[item, place] = log.user[order], log.strength()[order]
     by_user = np.argsort(users, axis=1, kind="stable")
-    users, strength = (np.take_along_axis(values, by_user, axis=1) for values in (users, strength))
-    return np.where(users == np.iinfo(np.int32).max, -1, users), strength
+    sorted_users = np.take_along_axis(users, by_user, axis=1)
+    padded = np.where(sorted_users == np.iinfo(np.int32).max, -1, sorted_users)
+    return padded, np.take_along_axis(strength, by_user, axis=1)
 
 
 def user_rows(log: Interactions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
