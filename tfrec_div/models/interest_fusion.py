@@ -124,11 +124,15 @@ class InterestFusion(RetrievalModel):
             "recency_half_life": recency_half_life,
         }
         self.max_history = max_history
+        self.embedding_dim = embedding_dim
         self.item_table = FeatureTable(
             schema.num_items, dimension_spec(schema, *encoders), name="items", dtype="float32"
         )
         views = {name: parts for name, parts in there.items() if name in self.dimensions}
-        self.interests = self.attention = self.ids = self.own_interest = None
+        self.interests: DimensionInterests | None = None
+        self.attention: DimensionAttention | None = None
+        self.ids: CodeEncoder | None = None
+        self.own_interest: PooledHistoryEncoder | None = None
         # A factor of all scores but the collaborative ones, and the share that these leave to them.
         scalar = {"shape": (), "dtype": "float32"}
         if views:
@@ -209,7 +213,7 @@ class InterestFusion(RetrievalModel):
         history = inputs["history"]
         strength = tf.where(history >= 0, tf.cast(inputs["history_weight"], tf.float32), 0.0)
         one = tf.ones_like(strength[:, :1]) if strength.shape[1] else tf.ones([tf.shape(strength)[0], 1])
-        if self.interests is None:
+        if self.interests is None or self.attention is None:
             return tf.concat([self._own(history, strength, items, position, training), one], axis=1), None
         users = self.interests(history, strength)
         weights = self.attention(users.concentration, users.present)
@@ -224,6 +228,7 @@ class InterestFusion(RetrievalModel):
 
     def _own(self, history, strength, items, position, training) -> tf.Tensor:
         """Returns the collaborative interest, float [batch, embedding_dim]."""
+        assert self.own_interest is not None
         vectors = tf.gather(items[:, self._content_dim : -1], position(tf.maximum(history, 0)))
         # A new item has no vector here, so it must not count among those that have one.
         heard = tf.where(self._codes(history) > 0, strength, 0.0)
@@ -258,7 +263,7 @@ class InterestFusion(RetrievalModel):
         history, strength = query["history"], query["history_weight"]
         batch = tf.shape(history)[0]
         weights, share = tf.zeros([batch, 0]), tf.zeros([batch, 0])
-        if self.interests is not None:
+        if self.interests is not None and self.attention is not None:
             users = self.interests(history, strength)
             weights = self.attention(users.concentration, users.present)
         if self.ids is not None:
@@ -307,7 +312,7 @@ class InterestFusion(RetrievalModel):
     def _lengths(self) -> list[int]:
         """Returns how many entries of a vector each dimension has."""
         lengths = [] if self.interests is None else self.interests.belongs.sum(axis=0).astype(int).tolist()
-        return [*lengths, self._arguments["embedding_dim"]] if self.ids is not None else lengths
+        return [*lengths, self.embedding_dim] if self.ids is not None else lengths
 
     # ------------------------------------------------------------------ training
 
