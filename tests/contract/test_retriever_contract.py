@@ -31,6 +31,7 @@ RETRIEVERS = {
     "ease_sparse": lambda schema: EASE(schema, l2=5.0, neighbors=4, max_history=6),
     "mult_vae": lambda schema: MultVAE(schema, latent_dim=4, hidden_units=8, max_history=6),
     "most_popular": MostPopular,
+    "interest_fusion": lambda schema: InterestFusion(schema, embedding_dim=8, max_history=6),
     "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
     "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
     "deep_mf": lambda schema: DeepMF(schema, embedding_dim=8, text_dim=8, max_history=6),
