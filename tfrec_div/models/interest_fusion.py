@@ -145,7 +145,7 @@ class InterestFusion(RetrievalModel):
             self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
             self.own_interest = PooledHistoryEncoder(embedding_dim, half_lives, name="collaborative")
             self.drop = RepeatableDropout(dropout)
-            self.gate = self.add_weight(name="gate", initializer="zeros", **scalar)
+            self.gate = self.add_weight(name="gate", initializer="zeros", trainable=bool(views), **scalar)
         per_item = {"shape": (schema.num_items,), "initializer": "zeros", "dtype": "float32"}
         self.item_bias = self.add_weight(name="item_bias", **per_item)
         self.item_probability = self.add_weight(name="item_probability", trainable=False, **per_item)
