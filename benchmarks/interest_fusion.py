@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from fusion_ablation import pairs_of
 
 from tfrec_div import Dataset, ImageEncoder, InterestFusion, TextEncoder, load_folder, make_synthetic, metrics
@@ -62,7 +63,9 @@ def exported(data: Path, held_out: Path, exclude: Path | None, candidates: Path 
     return Split(train, pairs_of(held_out, train.schema), pairs_of(exclude, train.schema), allowed)
 
 
-def ndcg(split: Split, dimensions: Sequence[str] | None, text, image, epochs, dim, seed) -> np.ndarray:
+def ndcg(
+    split: Split, dimensions: Sequence[str] | None, text, image, epochs, dim, seed, out=None
+) -> np.ndarray:
     """Trains a model and returns NDCG@10 of each user; NaN for a user who wants nothing of what is ranked."""
     keras.utils.set_random_seed(seed)
     model = InterestFusion(split.train.schema, dimensions, text=text, image=image, embedding_dim=dim)
@@ -75,6 +78,8 @@ def ndcg(split: Split, dimensions: Sequence[str] | None, text, image, epochs, di
     values = metrics.ndcg(found, wanted.sum(axis=1))
     if dimensions is None:
         tell_weights(model, split.train)
+        if out is not None:
+            write(rows, split.train, out)
     return np.where(wanted.any(axis=1), values, np.nan)
 
 
@@ -91,6 +96,18 @@ def best_rows(model: InterestFusion, split: Split, seed: int) -> np.ndarray:
     return np.concatenate(pages)
 
 
+def write(rows: np.ndarray, data: Dataset, path: Path) -> None:
+    """Writes recommendations as the protocol reads them."""
+    user, place = np.nonzero(rows >= 0)
+    frame = {
+        "user_id": data.users.ids[user],
+        "item_id": data.catalog.ids[rows[user, place]],
+        "rank": place + 1,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(frame).to_csv(path, index=False)
+
+
 def tell_weights(model: InterestFusion, data: Dataset) -> None:
     """Prints mean and standard deviation over the users of the weight of each dimension."""
     names, weights = model.dimension_weights(data, range(data.schema.num_users))
@@ -98,14 +115,17 @@ def tell_weights(model: InterestFusion, data: Dataset) -> None:
     print(f"  weights: {', '.join(told)}", flush=True)
 
 
-def run(splits: Sequence[Split], text=None, image=None, epochs=5, dim=64, seed=0, only=()) -> dict:
+def run(splits: Sequence[Split], text=None, image=None, epochs=3, dim=64, seed=0, only=(), out=None) -> dict:
     """Returns NDCG@10 of each system, a list over the splits of float [users], and prints the table."""
     model = InterestFusion(splits[0].train.schema, text=text, image=image, embedding_dim=dim)
     singles = [name for name in model.dimensions if not only or name in only]
     found: dict[str, list[np.ndarray]] = {}
     for name in [*singles, FUSION]:
         dimensions = None if name == FUSION else [name]
-        found[name] = [ndcg(split, dimensions, text, image, epochs, dim, seed) for split in splits]
+        found[name] = [
+            ndcg(split, dimensions, text, image, epochs, dim, seed, out and out / f"{place}.csv")
+            for place, split in enumerate(splits)
+        ]
         told = "  ".join(f"{np.nanmean(values):.4f}" for values in found[name])
         print(f"{name:16} NDCG@10 {mean_of(found[name]):.4f}   by split: {told}", flush=True)
     best = max(singles, key=lambda name: mean_of(found[name]))
@@ -125,8 +145,8 @@ def tell_gain(fused: Sequence[np.ndarray], single: Sequence[np.ndarray], best: s
         f"{np.nanmean(a) / np.nanmean(b) - 1:+.1%}" for a, b in zip(fused, single, strict=True)
     )
     # A user who is in several splits counts once.
-    differences = np.nanmean(np.stack(fused) - np.stack(single), axis=0)
-    known = differences[~np.isnan(differences)]
+    differences = np.stack(fused) - np.stack(single)
+    known = np.nanmean(differences[:, ~np.isnan(differences).all(axis=0)], axis=0)
     z = float(known.mean() / (known.std(ddof=1) / np.sqrt(len(known))))
     test = paired_test(known, np.zeros_like(known))
     print(
@@ -147,7 +167,10 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=400, help="of the synthetic shop")
     parser.add_argument("--text", help="minilm (default with --data), tiny (without), or a checkpoint folder")
     parser.add_argument("--image", action="store_true", help="read pictures, by a ResNet50 of random weights")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument(
+        "--out", type=Path, help="folder for the recommendations of the fusion, a file a split"
+    )
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=(), help="dimensions that are tried alone; default: all")
@@ -160,7 +183,7 @@ def main() -> None:
         splits = [planted(options.users, options.items)]
     text = TextEncoder.from_pretrained(options.text or ("minilm" if options.data else "tiny"))
     image = ImageEncoder(64, weights=None) if options.image or not options.data else None
-    run(splits, text, image, options.epochs, options.dim, options.seed, options.only)
+    run(splits, text, image, options.epochs, options.dim, options.seed, options.only, options.out)
 
 
 if __name__ == "__main__":
