@@ -35,7 +35,6 @@ RETRIEVERS = {
     "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
     "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
     "deep_mf": lambda schema: DeepMF(schema, embedding_dim=8, text_dim=8, max_history=6),
-    "interest_fusion": lambda schema: InterestFusion(schema, embedding_dim=8, max_history=6),
     "ensemble": _ensemble,
     "cascade": lambda schema: Cascade(MostPopular(schema), EASE(schema, l2=5.0, max_history=6), 8),
     "content": lambda schema: ContentToCollaborative(
