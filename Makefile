@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= runs/demo
 PYTEST_ARGS ?=
+# Two processes, a file of tests in one of them: its fixtures are made once.
+WORKERS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all lint format clean
@@ -27,7 +29,7 @@ run: $(STAMP)  ## the main job on the built-in catalogue: train, evaluate, diver
 	$(BIN)/tfrec-div run --out $(OUT)
 
 test: $(STAMP)  ## the tests and doctests, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow" --durations=15 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS) --durations=15 $(PYTEST_ARGS)
 
 test-all: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest --durations=25 $(PYTEST_ARGS)
