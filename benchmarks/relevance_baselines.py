@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from tfrec_div._keras import keras, tf, tfrs
+from tfrec_div._keras import keras, tfrs
 from tfrec_div.data.dataset import Dataset
 
 DIM, BATCH, EPOCHS = 64, 4096, 30
@@ -58,8 +58,7 @@ def tfrs_two_tower(data: Dataset, seed: int) -> np.ndarray:
 
     model, events = Tutorial(), data.interactions
     model.compile(keras.optimizers.Adagrad(0.1))
-    rows = tf.data.Dataset.from_tensor_slices({"user": events.user, "item": events.item})
-    model.fit(rows.shuffle(100_000, seed=seed).batch(BATCH), epochs=EPOCHS, verbose=0)
+    model.fit({"user": events.user, "item": events.item}, batch_size=BATCH, epochs=EPOCHS, verbose=0)
     return model.users.embeddings.numpy() @ model.items.embeddings.numpy().T
 
 
