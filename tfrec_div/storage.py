@@ -22,6 +22,7 @@ from tfrec_div.data.entities import Entities
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.retriever import Retriever, all_weights
 from tfrec_div.recommender import FEATURE, Recommender
 
 FORMAT = 2
@@ -121,12 +122,13 @@ def load_recommender(path: str | Path) -> Recommender:
     retriever = keras.saving.deserialize_keras_object(description["retriever"])
     reranker = description["reranker"] and keras.saving.deserialize_keras_object(description["reranker"])
     # Of a table that grows, only the width is known before.
-    wanted = {_number(place): weight.shape for place, weight in enumerate(retriever.weights)}
+    wanted = {_number(place): weight for place, weight in enumerate(all_weights(retriever))}
     if set(wanted) != set(weights) or not all(
-        shape.is_compatible_with(weights[name].shape) for name, shape in wanted.items()
+        weight.shape.is_compatible_with(weights[name].shape) for name, weight in wanted.items()
     ):
         raise _refusal(folder / _WEIGHTS, f"the weights of the model in {_DESCRIPTION}", "others")
-    retriever.set_weights([weights[name] for name in wanted])
+    for name, weight in wanted.items():
+        weight.assign(weights[name])
     none = np.zeros(0, np.int32)
     nothing = Interactions.from_rows(none, none, retriever.schema.user_ids, retriever.schema.item_ids)
     catalog = _catalog(retriever.schema, pd.read_parquet(folder / _ITEMS))
@@ -152,9 +154,9 @@ def _refusal(path: Path, expected: str, found: str) -> DataError:
     return DataError([Problem(str(path), None, None, expected, found)])
 
 
-def _numbered_weights(model: keras.Model) -> dict[str, np.ndarray]:
+def _numbered_weights(model: Retriever) -> dict[str, np.ndarray]:
     # Keras' names change with the models that a process made before; the order does not.
-    return {_number(place): np.asarray(weight.numpy()) for place, weight in enumerate(model.weights)}
+    return {_number(place): np.asarray(weight.numpy()) for place, weight in enumerate(all_weights(model))}
 
 
 def _number(place: int) -> str:

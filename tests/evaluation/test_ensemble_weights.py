@@ -118,3 +118,73 @@ def test_a_grid_has_each_member_alone_and_sums_of_one(members):
     for alone in np.eye(members):
         assert (grid == alone).all(axis=1).any()
     assert len(np.unique(grid, axis=0)) == len(grid)
+
+
+class Table(Retriever):
+    """Scores by user, as given."""
+
+    def __init__(self, schema, table):
+        super().__init__()
+        self.schema, self.max_history, self.table = schema, 9, tf.constant(table, tf.float32)
+
+    def scores(self, query):
+        return tf.gather(self.table, tf.maximum(query["user_id"], 0))
+
+
+@pytest.fixture
+def rated():
+    """40 users who know item a, wanted c, did not like b, and took a once more."""
+    users = [f"u{u:02d}" for u in range(40)]
+    train = pd.DataFrame({"user_id": users, "item_id": "a", "rating": 5.0, "timestamp": 1})
+    held = pd.concat(
+        [
+            pd.DataFrame({"user_id": users, "item_id": item, "rating": rating, "timestamp": 2})
+            for item, rating in (("a", 5.0), ("b", 1.0), ("c", 4.0))
+        ]
+    )
+    data = from_frames(pd.concat([train, held]), items=pd.DataFrame({"item_id": list("abcd")}))
+    first = data.interactions.timestamp == 1
+    return tuple(data.subset(data.interactions.take(part)) for part in (first, ~first))
+
+
+def test_relevant_items_count_by_their_place_among_what_is_new(rated):
+    schema = rated[0].schema
+    # The order a, b, c, d: a is known, so that c, the one that is wanted, has the second place.
+    model = Ensemble({"one": Table(schema, np.tile([4.0, 3.0, 2.0, 1.0], (40, 1)))}, short_history=1)
+    found = tune_ensemble(model, *rated, k=3, progress=False)
+    assert found["short"].users == 40
+    assert found["short"].ndcg == pytest.approx(1 / np.log2(3))
+    # None of the users has a history longer than one.
+    assert (found["long"].users, found["long"].weights) == (0, {"one": 1.0})
+    assert tune_ensemble(model, *rated, k=1, progress=False)["short"].ndcg == 0.0
+    assert tune_ensemble(model, *rated, k=3, max_users=35, progress=False)["short"].users == 35
+
+
+def test_a_group_of_few_users_gets_the_weights_of_the_nearest_one(rated):
+    schema = rated[0].schema
+    good, bad = np.tile([0, 0, 1.0, 0.5], (40, 1)), np.tile([0, 1.0, 0, 0.5], (40, 1))
+    model = Ensemble({"good": Table(schema, good), "bad": Table(schema, bad)}, short_history=5)
+    found = tune_ensemble(model, *rated, k=3, progress=False)
+    assert found["short"].weights["good"] > 0.7
+    assert found["long"].weights == found["short"].weights
+    assert found["long"].users == 0
+
+
+def test_weights_that_are_not_significantly_worse_are_averaged(rated):
+    schema = rated[0].schema
+    # Users differ in which member is right, 26 against 14: mean difference .3, error of it .15.
+    right, wrong = [0, 0, 1.0, 0.5], [0, 1.0, 0, 0.5]
+    some = np.array([right if user < 26 else wrong for user in range(40)])
+    others = np.array([wrong if user < 26 else right for user in range(40)])
+    model = Ensemble({"some": Table(schema, some), "others": Table(schema, others)}, short_history=5)
+    found = tune_ensemble(model, *rated, k=3, progress=False)["short"]
+    assert found.alone["some"] > found.alone["others"]
+    assert 0.6 < found.weights["some"] < 1.0
+
+
+def test_arguments_that_do_not_fit_are_refused(rated, world):
+    model = Ensemble({"one": Table(rated[0].schema, np.zeros((40, 4)))})
+    with pytest.raises(ValueError, match="k: expected at least 1, got 0"):
+        tune_ensemble(model, *rated, k=0)
+    with pytest.raises(ValueError, match="validation: expected the schema of the ensemble, got another"):
+        tune_ensemble(model, rated[0], world[1])

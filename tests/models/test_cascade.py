@@ -60,7 +60,7 @@ def test_candidates_are_chosen_among_what_is_allowed(cascade):
 def test_stages_of_another_schema_and_no_candidates_are_refused(schema):
     one = Fixed(schema, [1] * 6)
     other = Fixed(make_synthetic(num_users=4, num_items=5, images=False).schema, [1] * 5)
-    with pytest.raises(ValueError, match="second: its schema is not the first one's"):
+    with pytest.raises(ValueError, match="second: expected the first one's schema, got another"):
         Cascade(one, other)
-    with pytest.raises(ValueError, match="num_candidates must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_candidates: expected at least 1, got 0"):
         Cascade(one, one, num_candidates=0)

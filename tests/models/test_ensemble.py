@@ -111,9 +111,9 @@ def test_weights_that_do_not_fit_are_refused(schema, weights, message):
 
 def test_members_of_another_schema_and_none_at_all_are_refused(schema):
     other = make_synthetic(num_users=4, num_items=5, images=False).schema
-    with pytest.raises(ValueError, match="members: 'b' has another schema than 'a'"):
+    with pytest.raises(ValueError, match="members: expected one schema, got another for 'b' than for 'a'"):
         Ensemble({"a": Fixed(schema, [1, 2, 3, 4]), "b": Fixed(other, [1, 2, 3, 4, 5])})
-    with pytest.raises(ValueError, match="members is empty"):
+    with pytest.raises(ValueError, match="members: expected at least one retriever, got none"):
         Ensemble({})
-    with pytest.raises(ValueError, match="short_history must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="short_history: expected at least 1, got 0"):
         Ensemble({"a": Fixed(schema, [1, 2, 3, 4])}, short_history=0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tfrec_div as td
+from tfrec_div.evaluation.ensemble_weights import tune_ensemble
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.two_tower import TwoTower
@@ -51,24 +52,54 @@ def test_the_run_is_read_again_as_it_was_saved(shop, trained):
     )
 
 
-def test_what_was_held_out_to_evaluate_on_weighs_nothing(shop, tmp_path, monkeypatch):
-    seen = []
+@pytest.fixture
+def watched(shop, tmp_path, monkeypatch):
+    """A run of which it is noted what each member was trained on, and what was weighed on."""
+    trained, weighed = [], []
+    real = auto._trained
+    monkeypatch.setattr(
+        auto,
+        "_trained",
+        lambda name, data, *more: trained.append((name, data.interactions)) or real(name, data, *more),
+    )
 
-    def watch(ensemble, fit, validation, **kwargs):
-        seen.append((fit.interactions, validation.interactions))
-        raise ValueError("enough")
+    def weigh(ensemble, fit, validation, **kwargs):
+        weighed.extend([fit.interactions, validation.interactions])
+        return tune_ensemble(ensemble, fit, validation, **kwargs)
 
-    monkeypatch.setattr(auto, "tune_ensemble", watch)
-    run = train_run(shop, QUICK, tmp_path / "run", say=lambda line: None, verbose=0)
-    (fit, validation) = seen[0]
-    assert len(fit) + len(validation) == len(run.train.interactions)
+    monkeypatch.setattr(auto, "tune_ensemble", weigh)
 
-    def pairs(events):
-        return set(zip(events.user.tolist(), events.item.tolist(), events.timestamp.tolist(), strict=True))
+    def train_on(**settings):
+        run = train_run(shop, replace(QUICK, **settings), tmp_path / "run", say=lambda line: None, verbose=0)
+        return run, trained, weighed
 
-    held_out = pairs(run.test.interactions)
+    return train_on
+
+
+def _pairs(events):
+    return set(zip(events.user.tolist(), events.item.tolist(), events.timestamp.tolist(), strict=True))
+
+
+def test_members_are_weighed_on_what_they_were_not_trained_on(watched):
+    run, trained, (fit, validation) = watched()
+    train_part, held_out = _pairs(run.train.interactions), _pairs(run.test.interactions)
+    assert [name for name, _ in trained[:3]] == ["two_tower", "ease", "most_popular"]
+    for _, events in trained[:3]:
+        assert _pairs(events) == _pairs(fit)
+    assert not _pairs(fit) & _pairs(validation)
+    assert _pairs(fit) | _pairs(validation) == train_part
     assert held_out
-    assert not held_out & (pairs(fit) | pairs(validation))
+    assert not held_out & train_part
+    # What is served is trained on all of the training part.
+    assert trained[3:]
+    for _, events in trained[3:]:
+        assert _pairs(events) == train_part
+
+
+def test_they_are_weighed_on_the_last_fifth_or_on_the_last_one(watched, shop):
+    _, _, (fit, validation) = watched(validation="leave_one_out")
+    assert np.bincount(validation.user, minlength=60).max() == 1
+    assert (np.bincount(validation.user, minlength=60)[np.bincount(fit.user, minlength=60) > 0] == 1).all()
 
 
 def test_an_interrupted_run_does_not_weigh_the_models_again(shop, tmp_path, monkeypatch):

@@ -363,3 +363,37 @@ def test_kill_9_during_an_epoch_then_the_same_command_gives_the_same_metrics(tmp
     assert expected.keys() == found.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model": "ease", "precision": "mixed_bfloat16"},
+            "precision: expected no such setting with the model ease",
+        ),
+        (
+            {"model": "deep_mf", "trainable_layers": 1},
+            "trainable_layers: expected no such setting with .* deep_mf",
+        ),
+        ({"model": "multi_interest", "negatives": ("memory",)}, "negatives: .* multi_interest"),
+        (
+            {"model": "interest_fusion", "features": ("id",)},
+            "features: .* interest_fusion, which does not read it",
+        ),
+    ],
+)
+def test_settings_that_the_model_does_not_read_are_refused(shop, settings, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        train(shop, TrainConfig(**settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "model", ["multi_interest", "interest_fusion", "deep_mf", "ease", "mult_vae", "most_popular"]
+)
+def test_every_model_can_be_asked_for_by_name(shop, model, tmp_path):
+    config = TrainConfig(model=model, epochs=1, batch_size=64, k=5, text="auto")
+    run = train(shop, config, tmp_path / "run", say=lambda line: None, verbose=0)
+    assert run.recommender.recommend(["nobody"]).item_ids.shape == (1, 5)
+    assert type(run.recommender.retriever).__name__.lower() == model.replace("_", "")

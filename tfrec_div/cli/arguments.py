@@ -20,6 +20,7 @@ from tfrec_div.training.config import (
     RERANKERS,
     SPLITS,
     USER_TEXTS,
+    VALIDATIONS,
     TrainConfig,
 )
 
@@ -87,6 +88,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--test", choices=SPLITS, help=f"what to hold out for evaluation (default {default.test})"
+    )
+    parser.add_argument(
+        "--validation",
+        choices=VALIDATIONS,
+        help="what the models of auto are weighed on: the last fifth of each user's training interactions, or the last "
+        f"one alone (default {default.validation})",
     )
     add_reranker(parser, default.reranker)
     parser.add_argument(

@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     print(f"run: {trained.run.path}")
     print(f"recommender: {trained.run.recommender}")
-    print(f"TensorBoard: tensorboard --logdir {trained.run.logs}")
+    if trained.run.logs.is_dir():
+        print(f"TensorBoard: tensorboard --logdir {trained.run.logs}")
     print(f"next: tfrec-div evaluate --run {trained.run.path}")
 
 

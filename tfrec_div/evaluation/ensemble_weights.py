@@ -31,7 +31,7 @@ class GroupWeights:
 
     Attributes:
         weights: By member, 1 in sum.
-        users: Users they were learned from; 0: they are those of the next group.
+        users: Users they were learned from; 0: they are those of the nearest group that has enough.
         ndcg: NDCG on the held-out items with these weights, and
         alone: with each member alone, by name; the users are those that the weights were learned from, so that it is a
             little too good.
@@ -72,9 +72,15 @@ def tune_ensemble(
         What was found, by group.
 
     Raises:
-        ValueError: If there are fewer than 30 users with a relevant held-out item that is new to them.
+        ValueError: If there are fewer than 30 users with a relevant held-out item that is new to them, a schema is not
+            the ensemble's, or `k` is below 1.
     """
-    wanted = _wanted(train, validation)
+    for name, data in (("train", train), ("validation", validation)):
+        if data.schema != ensemble.schema:
+            raise ValueError(f"{name}: expected the schema of the ensemble, got another")
+    if k < 1:
+        raise ValueError(f"k: expected at least 1, got {k}")
+    wanted = wanted_pairs(train, validation)
     users = np.unique(wanted[0])
     if len(users) < FEWEST_USERS:
         raise ValueError(
@@ -95,23 +101,25 @@ def tune_ensemble(
         "long": [(some(long), _as_it_is)],
     }
     points = weight_grid(len(ensemble.members))
-    found: dict[str, GroupWeights] = {}
-    bar = tqdm(total=len(GROUPS), desc="weigh models", unit="group", disable=not progress)
-    for group in reversed(GROUPS):
+    measured: dict[str, GroupWeights] = {}
+    for group in tqdm(GROUPS, desc="weigh models", unit="group", disable=not progress):
         parts = [part for part in groups[group] if len(part[0])]
-        if sum(len(rows) for rows, _ in parts) < FEWEST_USERS:
-            known = found[GROUPS[GROUPS.index(group) + 1]] if group != GROUPS[-1] else None
-            alike = dict.fromkeys(ensemble.members, 1 / len(ensemble.members))
-            found[group] = GroupWeights(known.weights if known else alike, 0, np.nan, {})
-        else:
+        if sum(len(rows) for rows, _ in parts) >= FEWEST_USERS:
             values = np.concatenate(
                 [_values(ensemble, train, wanted, rows, change, points, k) for rows, change in parts], axis=1
             )
-            found[group] = _best(tuple(ensemble.members), points, values)
-        bar.update()
-    bar.close()
+            measured[group] = _best(tuple(ensemble.members), points, values)
+    # There are users enough in all, and all of them are in the group without a history.
+    found = {group: measured.get(group) or _borrowed(group, measured) for group in GROUPS}
     ensemble.set_group_weights([list(found[group].weights.values()) for group in GROUPS])
-    return {group: found[group] for group in GROUPS}
+    return found
+
+
+def _borrowed(group: str, measured: dict[str, GroupWeights]) -> GroupWeights:
+    """Returns the weights of the nearest group that was measured, of two the one with more history."""
+    place = GROUPS.index(group)
+    nearest = min(measured, key=lambda other: (abs(GROUPS.index(other) - place), -GROUPS.index(other)))
+    return GroupWeights(measured[nearest].weights, 0, np.nan, {})
 
 
 def weight_grid(members: int) -> np.ndarray:
@@ -138,7 +146,7 @@ def _count(steps: int, members: int) -> int:
     return count
 
 
-def _wanted(train: Dataset, validation: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def wanted_pairs(train: Dataset, validation: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Returns users and items of the held-out interactions that are relevant and new to their user."""
     held, known = validation.interactions, train.interactions
     keep = held.relevant()
@@ -161,7 +169,9 @@ def _nothing(query: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _first(query: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
     """Returns the query of an unknown user who has done the first `steps` things of the history only."""
-    history, weight = query["history"], query["history_weight"]
+    # One place of padding more, for members that read no history at all.
+    history = np.pad(query["history"], [(0, 0), (0, 1)], constant_values=-1)
+    weight = np.pad(query["history_weight"], [(0, 0), (0, 1)])
     length = (history >= 0).sum(axis=1, keepdims=True)
     place = np.arange(max(steps, 1)) + np.maximum(length - steps, 0)
     inside = (place < length) & (np.arange(max(steps, 1)) < steps)

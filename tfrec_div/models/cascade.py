@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.models.ensemble import as_read_by, comparable
+from tfrec_div.models.ensemble import as_read_by, comparable, compile_parts
 from tfrec_div.models.retriever import Retriever, best_rows, mask_scores
 
 
@@ -18,7 +18,7 @@ class Cascade(Retriever):
     Args:
         first: Chooses the candidates.
         second: Scores them; of the same schema. Both are trained before.
-        num_candidates: Items that the first one chooses, at least as many as are asked for.
+        num_candidates: Items that the first one chooses; of several with the score of the last one all are taken.
         **kwargs: As for any Keras model.
 
     Raises:
@@ -41,9 +41,9 @@ class Cascade(Retriever):
     def __init__(self, first: Retriever, second: Retriever, num_candidates: int = 200, **kwargs):
         super().__init__(**kwargs)
         if first.schema != second.schema:
-            raise ValueError("second: its schema is not the first one's")
+            raise ValueError("second: expected the first one's schema, got another")
         if num_candidates < 1:
-            raise ValueError(f"num_candidates must be at least 1, got {num_candidates}")
+            raise ValueError(f"num_candidates: expected at least 1, got {num_candidates}")
         self.first, self.second, self.num_candidates = first, second, num_candidates
         self.schema = first.schema
         self.max_history = max(first.max_history, second.max_history)
@@ -81,6 +81,15 @@ class Cascade(Retriever):
     def similar(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the likeness that the second model sees, float [batch, items]."""
         return self.second.similar(rows)
+
+    @property
+    def parts(self) -> tuple[Retriever, ...]:
+        """Both stages."""
+        return self.first, self.second
+
+    def compile(self, optimizer=None, **kwargs) -> None:
+        """Compiles both stages, each with its own default; arguments as for `Ensemble.compile`."""
+        compile_parts(self, optimizer, kwargs)
 
     @property
     def content_model(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,16 @@ class Ensemble(Retriever):
     ):
         super().__init__(**kwargs)
         if not members:
-            raise ValueError("members is empty: expected at least one retriever")
+            raise ValueError("members: expected at least one retriever, got none")
         self.members = dict(members)
         self.schema = next(iter(self.members.values())).schema
         if others := [name for name, member in self.members.items() if member.schema != self.schema]:
-            raise ValueError(f"members: {others[0]!r} has another schema than {next(iter(self.members))!r}")
+            first = next(iter(self.members))
+            raise ValueError(
+                f"members: expected one schema, got another for {others[0]!r} than for {first!r}"
+            )
         if short_history < 1:
-            raise ValueError(f"short_history must be at least 1, got {short_history}")
+            raise ValueError(f"short_history: expected at least 1, got {short_history}")
         self.short_history = short_history
         self.max_history = max(member.max_history for member in self.members.values())
         self.group_weights = self.add_weight(
@@ -124,6 +128,25 @@ class Ensemble(Retriever):
         return tf.add_n(alike)
 
     @property
+    def parts(self) -> tuple[Retriever, ...]:
+        """The members."""
+        return tuple(self.members.values())
+
+    def compile(self, optimizer=None, **kwargs) -> None:
+        """Compiles the members, each with its own default; an ensemble has nothing to train itself.
+
+        Args:
+            optimizer: None; members that want another than their default are compiled by themselves.
+            **kwargs: As for `keras.Model.compile`, for each member.
+        """
+        compile_parts(self, optimizer, kwargs)
+
+    def adapt(self, data: Dataset, cache_dir: str | Path | None = None, progress: bool = True) -> None:
+        """Has each member read what its training needs; arguments as for `Retriever.adapt`."""
+        for member in self.members.values():
+            member.adapt(data, cache_dir, progress)
+
+    @property
     def content_model(self):
         """The first member's that has one."""
         models = (member.content_model for member in self.members.values())
@@ -177,6 +200,14 @@ class Ensemble(Retriever):
                 one = {**one, "config": {**one["config"], "content": members[one["config"]["content"]]}}
             members[name] = build(one, custom_objects)
         return cls(**{**config, "members": {name: members[name] for name in config["members"]}})
+
+
+def compile_parts(model: Retriever, optimizer, kwargs: dict) -> None:
+    """Compiles the parts of a model with their own defaults; one optimizer cannot serve several models."""
+    if optimizer is not None:
+        raise ValueError("optimizer: expected None, and the parts compiled by themselves where they want one")
+    for part in model.parts:
+        part.compile(**kwargs)
 
 
 def as_read_by(model: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

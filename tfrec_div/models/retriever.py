@@ -115,6 +115,11 @@ class Retriever(keras.Model):
         """
         return best_rows(mask_scores(self.scores(query), exclude, include), k)
 
+    @property
+    def parts(self) -> tuple[Retriever, ...]:
+        """The models that this one is made of; none if it is not made of others."""
+        return ()
+
     def recommender(self, data: Dataset, **kwargs):
         """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""
         from tfrec_div.recommender import Recommender
@@ -145,3 +150,13 @@ def best_rows(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     """
     best, rows = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
     return tf.where(best > -float("inf"), rows, -1), best
+
+
+def all_weights(model: Retriever) -> list[tf.Variable]:
+    """Returns a model's weights part by part, so that what several parts share comes once for each.
+
+    Keras names it once in all; but a model that is made again from its configuration has a copy in each part.
+    """
+    of_parts = [weight for part in model.parts for weight in all_weights(part)]
+    known = {id(weight) for weight in of_parts}
+    return [*of_parts, *(weight for weight in model.weights if id(weight) not in known)]

@@ -9,17 +9,18 @@ import numpy as np
 
 from tfrec_div._keras import keras
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.evaluation.ensemble_weights import GroupWeights, tune_ensemble
+from tfrec_div.evaluation.ensemble_weights import FEWEST_USERS, GroupWeights, tune_ensemble, wanted_pairs
 from tfrec_div.models.ensemble import GROUPS, Ensemble
 from tfrec_div.models.retriever import Retriever
-from tfrec_div.training.build import build_model
+from tfrec_div.training.build import build_model, settings_of
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.fitting import batches_of
 from tfrec_div.training.run_directory import RunDirectory, write_json
 
 # The first is the model whose training the run shows, and whose towers have encoded the content.
 MEMBERS = ("two_tower", "ease", "most_popular")
-VALIDATION = 0.2
+# The share of a user's interactions that a temporal split holds out.
+LAST = 0.2
 # A member that nowhere counts for as much as this is left out.
 LEAST = 0.02
 
@@ -34,8 +35,12 @@ def weigh_models(
     run: RunDirectory,
     announce: Callable[[str], None],
     say: Callable[[str], None],
+    progress: bool = True,
 ) -> Weights | None:
     """Trains every member without the last interactions of each user, and learns on those what each should count for.
+
+    `config.validation` says which: the last fifth (what a user will want in the time to come), or the very last one
+    (what comes next).
 
     What was found is kept in the run's folder, so that an interrupted training does not do it again.
 
@@ -45,6 +50,7 @@ def weigh_models(
         run: The folder.
         announce: Called with each line that a user should find again in the run.
         say: Called with each other line for the user.
+        progress: Whether to show a progress bar.
 
     Returns:
         The weights of the members by group of users; None where there is too little data to learn them from.
@@ -53,15 +59,14 @@ def weigh_models(
         found = json.loads(run.ensemble.read_text("utf-8"))
         _announce(found, announce)
         return _weights(found)
-    fit, validation = train_part.split("temporal", test=VALIDATION, seed=config.seed)
+    fit, validation = train_part.split(config.validation, test=LAST, seed=config.seed)
+    if len(np.unique(wanted_pairs(fit, validation)[0])) < FEWEST_USERS:
+        announce("There are too few interactions to weigh models by: the two towers are used alone.")
+        return None
     ensemble = Ensemble(
         {name: _trained(name, fit, config, say, "to weigh it against the others") for name in MEMBERS}
     )
-    try:
-        tuned = tune_ensemble(ensemble, fit, validation, k=config.k, seed=config.seed)
-    except ValueError:
-        announce("There are too few interactions to weigh models by: the two towers are used alone.")
-        return None
+    tuned = tune_ensemble(ensemble, fit, validation, k=config.k, seed=config.seed, progress=progress)
     found = {group: _plain(weights) for group, weights in tuned.items()}
     write_json(run.ensemble, found)
     _announce(found, announce)
@@ -102,7 +107,7 @@ def _trained(
     name: str, data: Dataset, config: TrainConfig, say: Callable[[str], None], why: str
 ) -> Retriever:
     say(f"Training {name} {why} ...")
-    config = config.updated(model=name)
+    config = settings_of(name, config)
     keras.utils.set_random_seed(config.seed)
     model, _ = build_model(data, config)
     model.compile()
@@ -135,5 +140,5 @@ def _announce(found: dict, announce: Callable[[str], None]) -> None:
                 f"NDCG {found[group]['ndcg']:.4f} on {found[group]['users']} users, the best alone {best:.4f}"
             )
         else:
-            measured = "too few users to tell"
+            measured = "too few users to tell: as for others"
         announce(f"Weights for users with {GROUP_NAMES[group]}: {shares} ({measured}).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
@@ -32,6 +33,53 @@ NEGATIVES = {
 }
 # Models that the settings of towers say nothing of.
 BY_SCHEMA = {"ease": EASE, "most_popular": MostPopular, "mult_vae": MultVAE}
+# Settings of towers, and what of them each model but the two towers reads.
+OF_TOWERS = (
+    "features",
+    "text",
+    "image",
+    "image_size",
+    "max_tokens",
+    "fusion",
+    "history_encoder",
+    "embedding_dim",
+    "precision",
+    "trainable_layers",
+    "text_fields",
+    "user_text",
+    "negatives",
+    "item_id_dropout",
+)
+READS: dict[str, tuple[str, ...]] = {
+    "multi_interest": ("embedding_dim", "precision"),
+    "deep_mf": ("embedding_dim", "text", "max_tokens"),
+    "interest_fusion": ("embedding_dim", "text", "max_tokens", "image", "image_size"),
+    **dict.fromkeys(BY_SCHEMA, ()),
+}
+
+
+def check_settings(config: TrainConfig) -> None:
+    """Refuses settings that the model does not read: it would be trained otherwise than was asked for.
+
+    Raises:
+        DataError: If there are such settings.
+    """
+    wrong = [
+        Problem(
+            name, None, None, f"no such setting with the model {config.model}, which does not read it", found
+        )
+        for name in OF_TOWERS
+        if name not in READS.get(config.model, OF_TOWERS)
+        and (found := str(getattr(config, name))) != str(getattr(TrainConfig(), name))
+    ]
+    if wrong:
+        raise DataError(wrong)
+
+
+def settings_of(model: str, config: TrainConfig) -> TrainConfig:
+    """Returns the settings for another model, those that it does not read at their defaults."""
+    unread = [name for name in OF_TOWERS if name not in READS.get(model, OF_TOWERS)]
+    return replace(config, model=model, **{name: getattr(TrainConfig(), name) for name in unread})
 
 
 def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str]]:

@@ -25,6 +25,7 @@ MODELS = (
     "mult_vae",
     "most_popular",
 )
+VALIDATIONS = ("temporal", "leave_one_out")
 # Those of `rerank.METHODS`, which takes TensorFlow to import.
 RERANKERS = (
     "mmr",
@@ -76,6 +77,9 @@ class TrainConfig:
         epochs: Passes over the interactions; None is 5, and up to 10 where there are few of them.
         batch_size: Interactions a step.
         test: What is held out to evaluate on: a split's name, or "none".
+        validation: What the models of "auto" are weighed on, held out from the training part: "temporal", the last
+            fifth of each user's interactions, for what a user will want in the time to come; or "leave_one_out", the
+            last one, for what comes next.
         test_fraction: Share that the split holds out, where it has one.
         reranker: Re-ranker of the pages, out of `RERANKERS`.
         reranker_options: Further arguments of the re-ranker's class, such as `{"window": 5}`.
@@ -109,6 +113,7 @@ class TrainConfig:
     epochs: int | None = None
     batch_size: int = 1024
     test: str = "leave_one_out"
+    validation: str = "temporal"
     test_fraction: float = 0.2
     reranker: str = "mmr"
     diversity: float = 0.3
@@ -138,6 +143,7 @@ class TrainConfig:
             ("features", self.features or (), FEATURES),
             ("fusion", (self.fusion,), FUSIONS),
             ("test", (self.test,), SPLITS),
+            ("validation", (self.validation,), VALIDATIONS),
             ("reranker", (self.reranker,), RERANKERS),
             ("precision", (self.precision,), PRECISIONS),
             ("user_text", (self.user_text,), USER_TEXTS),

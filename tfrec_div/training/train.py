@@ -16,7 +16,7 @@ from tfrec_div.recommender import Recommender, features_needed
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.methods import make_reranker
 from tfrec_div.training.auto import assemble, weigh_models
-from tfrec_div.training.build import build_model
+from tfrec_div.training.build import build_model, check_settings
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.fitting import fit_model
 from tfrec_div.training.rating import train_rater
@@ -77,6 +77,7 @@ def train(
         DataError: If the folder holds another run, the split leaves nothing to train or to test on, or the features
             leave a tower without any.
     """
+    check_settings(config)
     run = RunDirectory(Path(out))
     finished = run.accepts(config, data)
     train_part, test_part = _split(data, config)
@@ -119,7 +120,7 @@ def train(
     weights = None
     if config.model == "auto":
         if strategy.cluster_resolver is None:
-            weights = weigh_models(train_part, config, run, announce, say)
+            weights = weigh_models(train_part, config, run, announce, say, progress=verbose != 0)
         else:
             announce("Several processes train the two towers alone: they cannot weigh models together.")
     history = fit_model(model, train_part, test_part, config, run, chief, announce, say, verbose)
