@@ -51,7 +51,7 @@ def test_an_ensemble_and_a_cascade_compile_adapt_and_fit_their_parts():
 
 
 def test_likeness_is_that_of_the_parts_by_their_weights(fitted):
-    data, towers, ease = fitted
+    _, towers, ease = fitted
     rows = np.array([0, 3], np.int32)
     only = td.Ensemble({"t": towers, "e": ease}, [[1, 1], [1, 1], [0, 2]])
     order = np.argsort(-only.similar(rows).numpy(), axis=1, kind="stable")
