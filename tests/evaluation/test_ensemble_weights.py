@@ -86,7 +86,7 @@ def test_a_cut_history_is_that_of_an_unknown_user_with_its_first_items(world, mo
 
     model = Ensemble({"one": Watches(world[0].schema, _table(world), 0, 99)}, short_history=10)
     tune_ensemble(model, *world, progress=False)
-    long, short, none = asked[0], asked[1], asked[2]
+    none, short, long = asked[0], asked[1], asked[2]
     first = world[0].schema.item_rows(np.array([f"i{i:02d}" for i in range(20)], object))
     np.testing.assert_array_equal(long["history"][0, :20], first[::-1])
     np.testing.assert_array_equal(short["history"], np.tile(first[4::-1], (USERS, 1)))

@@ -81,7 +81,7 @@ def _pairs(events):
 
 
 def test_members_are_weighed_on_what_they_were_not_trained_on(watched):
-    run, trained, (fit, validation) = watched()
+    run, trained, (fit, validation) = watched
     train_part, held_out = _pairs(run.train.interactions), _pairs(run.test.interactions)
     assert [name for name, _ in trained[:3]] == ["two_tower", "ease", "most_popular"]
     for _, events in trained[:3]:
@@ -96,10 +96,23 @@ def test_members_are_weighed_on_what_they_were_not_trained_on(watched):
         assert _pairs(events) == train_part
 
 
-def test_they_are_weighed_on_the_last_fifth_or_on_the_last_one(watched, shop):
-    _, _, (fit, validation) = watched(validation="leave_one_out")
-    assert np.bincount(validation.user, minlength=60).max() == 1
-    assert (np.bincount(validation.user, minlength=60)[np.bincount(fit.user, minlength=60) > 0] == 1).all()
+@pytest.mark.parametrize(("validation", "share"), [("temporal", 0.2), ("leave_one_out", 0.0)])
+def test_they_are_weighed_on_the_last_fifth_or_on_the_last_one(
+    validation, share, shop, tmp_path, monkeypatch
+):
+    seen = []
+
+    def watch(fit, validation):
+        seen.extend([fit.interactions, validation.interactions])
+        return np.zeros(0), np.zeros(0)
+
+    monkeypatch.setattr(auto, "wanted_pairs", watch)
+    config = replace(QUICK, validation=validation)
+    run = train_run(shop, config, tmp_path / "run", say=lambda line: None, verbose=0)
+    before = np.bincount(run.train.interactions.user, minlength=60)
+    expected = np.maximum((share * before).astype(int), 1)
+    np.testing.assert_array_equal(np.bincount(seen[1].user, minlength=60), expected)
+    assert len(seen[0]) + len(seen[1]) == len(run.train.interactions)
 
 
 def test_an_interrupted_run_does_not_weigh_the_models_again(shop, tmp_path, monkeypatch):
