@@ -23,7 +23,7 @@ def ials(data: Dataset, seed: int) -> np.ndarray:
     from implicit.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
-        factors=64, regularization=0.1, alpha=10.0, iterations=15, num_threads=1, random_state=seed
+        factors=64, regularization=10.0, alpha=1.0, iterations=15, num_threads=1, random_state=seed
     )
     model.fit(_matrix(data), show_progress=False)
     return model.user_factors @ model.item_factors.T
