@@ -55,7 +55,7 @@ class RatingModel(keras.Model):
 
     Example:
         >>> from tfrec_div.data.synthetic import make_synthetic
-        >>> data = make_synthetic(num_users=20, num_items=15, images=False)
+        >>> data = make_synthetic(num_users=20, num_items=15, images=False, ratings=True)
         >>> model = RatingModel(data.schema, sweeps=10, burn_in=5)
         >>> history = model.fit(data, verbose=0)
         >>> model.ratings([0, -1], [3, 3]).shape
