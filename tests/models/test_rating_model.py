@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,6 +63,22 @@ def test_held_out_ratings_are_predicted_nearly_to_the_noise(planted):
     assert len(history) == 40
     # No model can do better than the noise of 0.3; biases alone are left with the factor, too: 0.6.
     assert rmse(model, test.interactions) < 0.36
+
+
+@pytest.mark.parametrize("times", [100.0, 0.001])
+def test_the_scale_of_the_ratings_makes_no_difference(planted, times):
+    log = planted.interactions
+    scaled = planted.subset(
+        replace(log, rating=log.rating * np.float32(times), rating_scale=(0.5 * times, 6 * times))
+    )
+    settings = {"factors": 4, "sweeps": 30, "burn_in": 10}
+    model, other = RatingModel(planted.schema, **settings), RatingModel(planted.schema, **settings)
+    history = model.fit(planted, verbose=0).history["rmse"]
+    np.testing.assert_allclose(
+        other.fit(scaled, verbose=0).history["rmse"], times * np.array(history), rtol=0.01
+    )
+    users, items = np.repeat(np.arange(100), 80), np.tile(np.arange(80), 100)
+    np.testing.assert_allclose(other.ratings(users, items) / times, model.ratings(users, items), atol=0.02)
 
 
 def test_biases_are_the_ridge_regression_of_the_ratings():
