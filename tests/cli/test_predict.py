@@ -96,6 +96,7 @@ def test_training_says_how_well_ratings_are_predicted(tmp_path, capsys):
     line = next(
         line for line in capsys.readouterr().out.splitlines() if line.startswith("Ratings are predicted")
     )
+    assert line.endswith("in a quarter of the sweeps that the run's model gets.")
     rmse, by_mean = map(
         float, re.search(r"error of (\S+) on the 40 held out \((\S+) by their mean", line).groups()
     )
