@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tfrec_div import DataError, load_folder
 from tfrec_div.cli import main
+from tfrec_div.models.rating_model import RatingModel
+from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.rating import load_rater, train_rater
 from tfrec_div.training.run_directory import RunDirectory
 
@@ -92,12 +96,75 @@ def test_training_says_how_well_ratings_are_predicted(tmp_path, capsys):
     line = next(
         line for line in capsys.readouterr().out.splitlines() if line.startswith("Ratings are predicted")
     )
+    assert line.endswith("in a quarter of the sweeps that the run's model gets.")
     rmse, by_mean = map(
         float, re.search(r"error of (\S+) on the 40 held out \((\S+) by their mean", line).groups()
     )
     # Ratings are 2 or 5, half each: 1.5 from their mean.
     assert by_mean == pytest.approx(1.5, abs=0.1)
     assert rmse < 1.0
+
+
+def fits(monkeypatch):
+    """The sweeps and number of interactions of each fit from now on."""
+    found, fit = [], RatingModel.fit
+
+    def counted(self, x, **arguments):
+        found.append((self.get_config()["sweeps"], len(x.interactions)))
+        return fit(self, x, **arguments)
+
+    monkeypatch.setattr(RatingModel, "fit", counted)
+    return found
+
+
+def test_the_measure_takes_a_quarter_of_the_sweeps(tmp_path, monkeypatch):
+    data, found = write_ratings(tmp_path / "data", ratings=True), fits(monkeypatch)
+    assert (
+        main(["train", "--data", str(data), "--out", str(tmp_path / "run"), "--model", "most_popular"]) == 0
+    )
+    # 12 of each of 40 users, the last of whom is held out.
+    assert found == [(20, 440), (80, 480)]
+
+
+def test_ratings_can_be_left_out(tmp_path, monkeypatch, capsys):
+    data, found = write_ratings(tmp_path / "data", ratings=True), fits(monkeypatch)
+    words = ["train", "--data", str(data), "--out", str(tmp_path / "run"), "--model", "most_popular"]
+    assert main([*words, "--no-ratings"]) == 0
+    assert found == []
+    assert "Ratings" not in capsys.readouterr().out
+    assert RunDirectory(tmp_path / "run").read_config().ratings is False
+    pairs = write_pairs(tmp_path / "pairs.csv", [("u01", "i20")])
+    assert predict(tmp_path / "run", pairs, tmp_path / "out.csv") == 2
+    assert "expected a run that learned ratings (train --ratings, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MOST_RATINGS", 480), ("MOST_ROWS", 70)])
+def test_very_many_ratings_are_left_out_unless_asked_for(tmp_path, monkeypatch, limit, most):
+    data = load_folder(write_ratings(tmp_path / "data", ratings=True))
+    found, said, run = fits(monkeypatch), [], RunDirectory(tmp_path)
+    retriever = SimpleNamespace(content_model=None)
+
+    def train(wanted):
+        train_rater(run, data, data, None, retriever, say=said.append, verbose=0, wanted=wanted)
+        return len(found)
+
+    monkeypatch.setattr(f"tfrec_div.training.rating.{limit}", most - 1)
+    assert train(None) == 0
+    assert said == [
+        "Ratings are left out: learning from 480, of 70 users and items, could take longer than the rest "
+        "(--ratings does it all the same)."
+    ]
+    assert train(False) == 0
+    assert train(True) == 1
+    run.rater.unlink()
+    monkeypatch.setattr(f"tfrec_div.training.rating.{limit}", most)
+    assert train(None) == 2
+    assert len(said) == 1
+
+
+def test_the_setting_is_true_false_or_nothing():
+    with pytest.raises(DataError, match='ratings: expected true, false or nothing, found "often"'):
+        TrainConfig(ratings="often")
 
 
 def test_a_run_without_ratings_is_refused_with_one_message(tmp_path, capsys):
@@ -108,7 +175,7 @@ def test_a_run_without_ratings_is_refused_with_one_message(tmp_path, capsys):
     pairs = write_pairs(tmp_path / "pairs.csv", [("u01", "i20")])
     assert predict(tmp_path / "run", pairs, tmp_path / "out.csv") == 2
     error = capsys.readouterr().err
-    assert "expected a run whose data has a column of ratings that differ" in error
+    assert "expected a run that learned ratings (train --ratings, on data with a column of" in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out.csv").exists()
 

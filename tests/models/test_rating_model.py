@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
+import tfrec_div
 from tfrec_div import DataError, from_frames
 from tfrec_div._keras import keras, tf
 from tfrec_div.models.bayesian_factors import average_factors
@@ -61,6 +65,22 @@ def test_held_out_ratings_are_predicted_nearly_to_the_noise(planted):
     assert len(history) == 40
     # No model can do better than the noise of 0.3; biases alone are left with the factor, too: 0.6.
     assert rmse(model, test.interactions) < 0.36
+
+
+@pytest.mark.parametrize("times", [100.0, 0.001])
+def test_the_scale_of_the_ratings_makes_no_difference(planted, times):
+    log = planted.interactions
+    scaled = planted.subset(
+        replace(log, rating=log.rating * np.float32(times), rating_scale=(0.5 * times, 6 * times))
+    )
+    settings = {"factors": 4, "sweeps": 30, "burn_in": 10}
+    model, other = RatingModel(planted.schema, **settings), RatingModel(planted.schema, **settings)
+    history = model.fit(planted, verbose=0).history["rmse"]
+    np.testing.assert_allclose(
+        other.fit(scaled, verbose=0).history["rmse"], times * np.array(history), rtol=0.01
+    )
+    users, items = np.repeat(np.arange(100), 80), np.tile(np.arange(80), 100)
+    np.testing.assert_allclose(other.ratings(users, items) / times, model.ratings(users, items), atol=0.02)
 
 
 def test_biases_are_the_ridge_regression_of_the_ratings():
@@ -170,6 +190,35 @@ def test_features_are_columns_of_length_one_and_an_average_row(planted):
     np.testing.assert_allclose(features.times(weights), whole @ weights)
     np.testing.assert_allclose(features.transposed_times(whole[:, :2]), whole.T @ whole[:, :2], atol=1e-12)
     np.testing.assert_allclose(features.gram(), whole.T @ whole, atol=1e-12)
+
+
+def test_pairs_that_do_not_fit_are_refused(planted):
+    model = RatingModel(planted.schema, factors=1, sweeps=2, burn_in=1)
+    with pytest.raises(ValueError, match="model: expected one that has seen ratings, got one before `fit`"):
+        model.ratings([0], [0])
+    model.fit(planted, verbose=0)
+    for users, items, message in (
+        ([0, 1, 2], [0], "item_rows: expected 3, as many as users, got 1"),
+        ([0], [0, 1, 2], "item_rows: expected 1, as many as users, got 3"),
+        ([100], [0], "user_rows: expected rows from -1 to 99, got 100"),
+        ([0, 0], [3, 80], "item_rows: expected rows from -1 to 79, got 80"),
+        ([-2], [0], "user_rows: expected rows from -1 to 99, got -2"),
+        # In int32 this is row 0.
+        ([0], [2**32], "item_rows: expected rows from -1 to 79, got 4294967296"),
+        ([0.5], [0], r"user_rows: expected whole numbers of shape \[n\], got float64 \[1\]"),
+        ([0], [[0]], r"item_rows: expected whole numbers of shape \[n\], got int64 \[1, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.ratings(users, items)
+    assert model.ratings([], []).shape == (0,)
+    assert model.ratings([99, -1], [79, -1]).shape == (2,)
+
+
+def test_the_page_on_ratings_runs():
+    page = Path(__file__).parents[2] / "docs" / "sparse-users-and-ratings.md"
+    example = page.read_text("utf-8").split("```python\n")[-1].split("```")[0]
+    assert "td.RatingModel(" in example
+    exec(example, {"td": tfrec_div})
 
 
 def test_data_without_ratings_and_arguments_that_do_not_fit_are_refused(planted):

@@ -97,6 +97,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     add_reranker(parser, default.reranker)
     parser.add_argument(
+        "--ratings",
+        action=argparse.BooleanOptionalAction,
+        help="learn to predict ratings, too, where there are any (default: unless there are very many)",
+    )
+    parser.add_argument(
         "--strategy",
         default="auto",
         metavar="NAME",

@@ -28,8 +28,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise refusal("--out", "a file in a folder that exists", arguments.out)
     directory = RunDirectory.open(arguments.run_dir)
     if not directory.rater.is_file():
-        expected = "a run whose data has a column of ratings that differ"
-        raise DataError([Problem(str(directory.path), None, None, expected, "one that learned no ratings")])
+        expected = (
+            "a run that learned ratings (train --ratings, on data with a column of ratings that differ)"
+        )
+        raise DataError([Problem(str(directory.path), None, None, expected, "one that learned none")])
 
     from tfrec_div.cli.quiet import load_tensorflow
 

@@ -59,7 +59,8 @@ def average_factors(
     The rating of user u for item i is mean + b_u + c_i + p_u . q_i + noise. (b_u, p_u) is normal around a linear
     function of the user's features, which covers those who have rated little or nothing; items alike. All that
     decides how far one trusts what (variances, the weights of features, the noise) is drawn as well, so nothing has
-    to be tuned to a data set. Rows are drawn all at once, given the other side, by Gibbs sampling.
+    to be tuned to a data set. Rows are drawn all at once, given the other side, by Gibbs sampling. What is drawn has
+    the ratings' standard deviation as its unit, so the scale of the ratings makes no difference.
 
     Args:
         user: Int [n], rows.
@@ -82,8 +83,11 @@ def average_factors(
     evaluating baselines.
     """
     random = np.random.default_rng(seed)
-    mean = float(rating.mean())
-    centred = np.asarray(rating, np.float64) - mean
+    centred = np.asarray(rating, np.float64)
+    mean = float(centred.mean())
+    # Equal ratings have no spread to go by.
+    unit = float(centred.std()) or 1.0
+    centred = (centred - mean) / unit
     users = _Side(user_features, user, item, item_features.rows - 1, factors, random)
     items = _Side(item_features, item, user, user_features.rows - 1, factors, random)
     average = _Average(dim)
@@ -97,8 +101,8 @@ def average_factors(
         precision = random.gamma(0.5 * len(centred) + 1.0) / (0.5 * error)
         if sweep >= burn_in:
             average.add(users.all_vectors(), items.all_vectors())
-        on_sweep((error / len(centred)) ** 0.5)
-    return average.factors(mean)
+        on_sweep(unit * (error / len(centred)) ** 0.5)
+    return average.factors(mean, unit)
 
 
 class _Side:
@@ -201,12 +205,11 @@ class _Average:
         if len(self._parts) > JOINED:
             self._parts = [self._joined()]
 
-    def factors(self, mean: float) -> Factors:
-        """Returns what the draws say on average."""
-        user_factors, item_factors = (part / self._count**0.5 for part in self._joined())
-        return Factors(
-            mean, self._user_bias / self._count, self._item_bias / self._count, user_factors, item_factors
-        )
+    def factors(self, mean: float, unit: float) -> Factors:
+        """Returns what the draws say on average, in ratings: `unit` is one of the draws' in theirs."""
+        user_bias, item_bias = (unit / self._count * part for part in (self._user_bias, self._item_bias))
+        user_factors, item_factors = ((unit / self._count) ** 0.5 * part for part in self._joined())
+        return Factors(mean, user_bias, item_bias, user_factors, item_factors)
 
     def _joined(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns factors of the sum of the products: by the best approximation of the rank wanted."""

@@ -31,6 +31,17 @@ def rated(interactions: Interactions) -> Interactions:
     return interactions.take(np.isfinite(np.asarray(interactions.rating)))
 
 
+def _rows(name: str, values, count: int) -> np.ndarray:
+    """Returns rows out of -1 to `count` - 1 as int32 [n]; refuses what is none."""
+    rows = np.asarray(values)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise ValueError(f"{name}: expected whole numbers of shape [n], got {rows.dtype} {list(rows.shape)}")
+    wrong = rows[(rows < -1) | (rows >= count)]
+    if wrong.size:
+        raise ValueError(f"{name}: expected rows from -1 to {count - 1}, got {wrong[0]}")
+    return rows.astype(np.int32)
+
+
 @keras.utils.register_keras_serializable(package="tfrec_div")
 class RatingModel(keras.Model):
     """Ratings by biases, factors and features, averaged over all that the ratings leave open.
@@ -55,7 +66,7 @@ class RatingModel(keras.Model):
 
     Example:
         >>> from tfrec_div.data.synthetic import make_synthetic
-        >>> data = make_synthetic(num_users=20, num_items=15, images=False)
+        >>> data = make_synthetic(num_users=20, num_items=15, images=False, ratings=True)
         >>> model = RatingModel(data.schema, sweeps=10, burn_in=5)
         >>> history = model.fit(data, verbose=0)
         >>> model.ratings([0, -1], [3, 3]).shape
@@ -126,8 +137,16 @@ class RatingModel(keras.Model):
         Args:
             user_rows: Int [n], rows of users; -1 is an unknown one.
             item_rows: Int [n], rows of items; alike.
+
+        Raises:
+            ValueError: If the rows are none of the schema's, or not as many users as items, or there was no `fit`.
         """
-        users, items = np.asarray(user_rows, np.int32), np.asarray(item_rows, np.int32)
+        if not self.adapted:
+            raise ValueError("model: expected one that has seen ratings, got one before `fit`")
+        users = _rows("user_rows", user_rows, self.schema.num_users)
+        items = _rows("item_rows", item_rows, self.schema.num_items)
+        if len(users) != len(items):
+            raise ValueError(f"item_rows: expected {len(users)}, as many as users, got {len(items)}")
         ratings = np.empty(users.shape, np.float32)
         for start in range(0, len(users), BATCH):
             part = slice(start, start + BATCH)

@@ -97,6 +97,8 @@ class TrainConfig:
         item_id_dropout: Share of the items that training takes for new ones at each step, in [0, 1); see
             `TwoTower`.
         history_encoder: How a history becomes one vector, out of `HISTORY_ENCODERS`.
+        ratings: Whether to learn to predict ratings, too; None is yes unless there are so many that it could take
+            longer than the rest, see `training.rating.train_rater`.
 
     Raises:
         DataError: If a value is not one of those listed.
@@ -128,6 +130,7 @@ class TrainConfig:
     item_id_dropout: float = 0.0
     reranker_options: dict[str, Any] = field(default_factory=dict)
     history_encoder: str = "pools"
+    ratings: bool | None = None
 
     def __post_init__(self):
         # What a file says may be of any type.
@@ -175,6 +178,8 @@ class TrainConfig:
             isinstance(layers, bool) or not isinstance(layers, int) or layers < 0
         ):
             raise _refusal("trainable_layers", "none, all or a whole number from 0", layers)
+        if self.ratings is not None and not isinstance(self.ratings, bool):
+            raise _refusal("ratings", "true, false or nothing", self.ratings)
         if len(set(self.negatives)) < len(self.negatives):
             raise _refusal("negatives", "each kind once", ", ".join(self.negatives))
 

@@ -13,6 +13,11 @@ from tfrec_div.models.retriever import Retriever
 from tfrec_div.storage import full_disk_as_os_error
 from tfrec_div.training.run_directory import RunDirectory
 
+# More ratings, or users and items that have one, are learned from only when asked: it takes minutes and more.
+MOST_RATINGS, MOST_ROWS = 1_000_000, 100_000
+# Share of the sweeps that tells how well held-out ratings are predicted.
+MEASURED = 0.25
+
 
 def train_rater(
     run: RunDirectory,
@@ -23,11 +28,12 @@ def train_rater(
     seed: int = 0,
     say: Callable[[str], None] = print,
     verbose: int | None = None,
+    wanted: bool | None = None,
 ) -> None:
     """Trains a `RatingModel` into a run's folder, if the data has ratings that differ and the run has no such model.
 
-    It is fitted twice: on the training part, to say how well it predicts what is held out; then on all ratings, for
-    use. Call it before the recommender is saved, which tells that the run is complete.
+    It is fitted twice: on the training part in a quarter of the sweeps, to say how well it predicts what is held out;
+    then on all ratings, for use. Call it before the recommender is saved, which tells that the run is complete.
 
     Args:
         run: The folder.
@@ -38,21 +44,32 @@ def train_rater(
         seed: Of the model.
         say: Called with each line for the user.
         verbose: 0 shows no progress; None shows it on a terminal.
+        wanted: False leaves it out; None, too, where there are more than 1,000,000 ratings, or more than 100,000 users
+            and items that have one, and says so.
     """
-    if run.rater.is_file() or not has_ratings(data.interactions):
+    if run.rater.is_file() or wanted is False or not has_ratings(data.interactions):
+        return
+    log = rated(data.interactions)
+    rows = len(np.unique(log.user)) + len(np.unique(log.item))
+    if wanted is None and (len(log) > MOST_RATINGS or rows > MOST_ROWS):
+        say(
+            f"Ratings are left out: learning from {len(log)}, of {rows} users and items, could take longer than "
+            "the rest (--ratings does it all the same)."
+        )
         return
     vectors = _text_vectors(retriever)
     shown = "auto" if verbose is None else verbose
     model = RatingModel(data.schema, seed=seed)
     if test is not None and has_ratings(train.interactions) and has_ratings(test.interactions):
-        model.fit(train, item_vectors=vectors, verbose=shown)
+        brief = _in_fewer_sweeps(model)
+        brief.fit(train, item_vectors=vectors, verbose=shown)
         log = rated(test.interactions)
         truth = np.asarray(log.rating)
-        error = model.ratings(log.user, log.item) - truth
-        rmse, spread = (float(np.sqrt(np.mean(e**2))) for e in (error, float(model.mean) - truth))
+        error = brief.ratings(log.user, log.item) - truth
+        rmse, spread = (float(np.sqrt(np.mean(e**2))) for e in (error, float(brief.mean) - truth))
         say(
             f"Ratings are predicted with a root mean squared error of {rmse:.3f} on the {len(truth)} held out "
-            f"({spread:.3f} by their mean)."
+            f"({spread:.3f} by their mean), in a quarter of the sweeps that the run's model gets."
         )
     model.fit(data, item_vectors=vectors, verbose=shown)
     save_rater(model, run)
@@ -72,6 +89,12 @@ def save_rater(model: RatingModel, run: RunDirectory) -> None:
 def load_rater(run: RunDirectory) -> RatingModel:
     """Reads the model of a run."""
     return keras.models.load_model(run.rater, compile=False)
+
+
+def _in_fewer_sweeps(model: RatingModel) -> RatingModel:
+    settings = model.get_config()
+    fewer = {name: round(MEASURED * settings[name]) for name in ("sweeps", "burn_in")}
+    return RatingModel.from_config({**settings, **fewer})
 
 
 def _text_vectors(retriever: Retriever) -> np.ndarray | None:

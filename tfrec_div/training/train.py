@@ -135,7 +135,7 @@ def train(
         recommender.update_histories(train_part.interactions)
         return TrainedRun(run, recommender, train_part, test_part, history, announcements, written=False)
     write_json(run.announcements, announcements)
-    train_rater(run, data, train_part, test_part, model, config.seed, say, verbose)
+    train_rater(run, data, train_part, test_part, model, config.seed, say, verbose, config.ratings)
     # What an earlier attempt that was killed while it saved has left.
     for draft in run.path.glob(f".{run.recommender.name}-*"):
         shutil.rmtree(draft, ignore_errors=True)
