@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -151,6 +153,20 @@ def test_a_recommender_of_it_is_saved_and_read(retriever, data, tmp_path):
     found = Recommender.load(recommender.save(tmp_path / "shop")).recommend(["u1", "u2", "nobody"])
     np.testing.assert_array_equal(found.item_ids, expected.item_ids)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_read_without_a_word_of_keras(retriever, data, tmp_path):
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger = tf.get_logger()
+    path = Recommender(retriever, data).save(tmp_path / "shop")
+    logger.addHandler(handler)
+    try:
+        Recommender.load(path)
+    finally:
+        logger.removeHandler(handler)
+    assert said == []
 
 
 def test_a_recommender_of_it_is_exported(retriever, data, tmp_path):

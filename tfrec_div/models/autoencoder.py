@@ -7,6 +7,7 @@ import numpy as np
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.arguments import check_number
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.tasks.masking import mask_rows
 
@@ -27,8 +28,7 @@ class Autoencoder(Retriever):
 
     def __init__(self, schema: Schema, max_history: int, **kwargs):
         super().__init__(**kwargs)
-        if max_history < 1:
-            raise ValueError(f"max_history: expected at least 1, got {max_history}")
+        check_number("max_history", max_history, lambda number: number >= 1, "at least 1", whole=True)
         self.schema = schema
         self.max_history = max_history
 
