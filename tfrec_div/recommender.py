@@ -645,10 +645,13 @@ def _content_of(retriever: Retriever, data: Dataset) -> np.ndarray:
     if categories.shape[1]:
         parts["categories"] = categories.astype(bool)
     if not parts:
-        warnings.warn(
-            "the items have no text, picture or category to measure diversity on: the retriever's own vectors are "
-            "used, so that relevance and diversity are measured in one space",
-            stacklevel=3,
-        )
         parts["retrieval"] = retriever.item_embeddings()
+        found = (
+            "the retriever's own vectors are used, so that relevance and diversity are measured in one space"
+            if parts["retrieval"].any()
+            else "nor does the retriever tell which items are alike, so that there is nothing to diversify by"
+        )
+        warnings.warn(
+            f"the items have no text, picture or category to measure diversity on: {found}", stacklevel=3
+        )
     return content_vectors(parts)

@@ -258,6 +258,17 @@ def test_bad_input_is_refused_with_one_message_and_nothing_written(case, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_users_that_a_model_cannot_learn_from_are_refused_and_nothing_written(tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "interactions.csv").write_text("user_id,item_id\nu,a\nv,b\nw,a\n")
+    words = ["--model", "mult_vae", "--test", "none", "--epochs", "1"]
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "run"), *words]) == 2
+    error = capsys.readouterr().err
+    assert "tfrec-div train: interactions: expected a user with 2 interactions or more" in error
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_or_a_run_that_is_not_there_is_refused(tmp_path, lists, capsys):
     users = lists("users.csv", user_id=["u"])
     missing, empty = tmp_path / "missing", tmp_path / "empty"

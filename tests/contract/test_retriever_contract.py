@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -145,12 +147,47 @@ def test_likeness_and_embeddings_cover_the_catalogue(retriever):
     assert np.isfinite(embeddings).all()
 
 
+def test_it_is_evaluated_by_exact_ranks(retriever, data):
+    context, held = data.split("leave_one_out")
+    weights = len(retriever.weights)
+    batches = held.batches(64, context=context, max_history=max(1, retriever.max_history))
+    found = retriever.evaluate(batches, verbose=0, return_dict=True)
+    assert set(found) - {"loss"} == {"recall_at_10", "ndcg_at_10", "mrr"}
+    # What is saved is the same after it.
+    assert len(retriever.weights) == weights
+    users, targets = held.interactions.user, held.interactions.item
+    scores = retriever.scores(retriever.query_of(context, users)).numpy()
+    known = context.interactions
+    ranks = []
+    for user, target, row in zip(users, targets, scores, strict=True):
+        rivals = np.setdiff1d(np.arange(24), [*known.item[known.user == user], target])
+        ranks.append(1 + np.count_nonzero(row[rivals] >= row[target]))
+    top = np.array(ranks) <= 10
+    assert found["recall_at_10"] == pytest.approx(top.mean(), abs=1e-3)
+    assert found["mrr"] == pytest.approx((1 / np.array(ranks)).mean(), abs=1e-3)
+    assert found["ndcg_at_10"] == pytest.approx((top / np.log2(1.0 + np.array(ranks))).mean(), abs=1e-3)
+
+
 def test_a_recommender_of_it_is_saved_and_read(retriever, data, tmp_path):
     recommender = Recommender(retriever, data, k=4)
     expected = recommender.recommend(["u1", "u2", "nobody"])
     found = Recommender.load(recommender.save(tmp_path / "shop")).recommend(["u1", "u2", "nobody"])
     np.testing.assert_array_equal(found.item_ids, expected.item_ids)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_read_without_a_word_of_keras(retriever, data, tmp_path):
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger = tf.get_logger()
+    path = Recommender(retriever, data).save(tmp_path / "shop")
+    logger.addHandler(handler)
+    try:
+        Recommender.load(path)
+    finally:
+        logger.removeHandler(handler)
+    assert said == []
 
 
 def test_a_recommender_of_it_is_exported(retriever, data, tmp_path):

@@ -333,12 +333,19 @@ def test_callbacks_and_validation_see_one_epoch(rated):
     ("argument", "value", "message"),
     [
         ("l2", 0, "l2: expected above 0, or None, got 0"),
+        ("l2", "x", "l2: expected above 0, or None, got 'x'"),
+        ("l2", float("nan"), "l2: expected above 0, or None, got nan"),
+        ("pair_half_life", 0, "pair_half_life: expected above 0, or None, got 0"),
+        ("pair_floor", -0.1, r"pair_floor: expected in \[0, 1\], got -0.1"),
         ("half_life", -1, "half_life: expected above 0, or None, got -1"),
         ("floor", 1.5, r"floor: expected in \[0, 1\], got 1.5"),
         ("forward", 2, r"forward: expected in \[0, 1\], got 2"),
         ("neighbors", 0, "neighbors: expected at least 1, or None, got 0"),
         ("max_history", 0, "max_history: expected at least 1, got 0"),
+        ("neighbors", 2.5, "neighbors: expected at least 1, or None, got 2.5"),
+        ("max_history", 2.5, "max_history: expected at least 1, got 2.5"),
         ("strength_power", -1, "strength_power: expected 0 or more, got -1"),
+        ("strength_power", None, "strength_power: expected 0 or more, got None"),
     ],
 )
 def test_wrong_arguments_are_refused(rated, argument, value, message):
@@ -351,3 +358,13 @@ def test_other_input_is_refused(rated):
         EASE(rated.schema).fit({})
     with pytest.raises(ValueError, match="x: its schema is not the one"):
         EASE(rated.schema).fit(dataset("ab", "ab"))
+
+
+@pytest.mark.parametrize("neighbors", [None, 3])
+def test_data_without_interactions_make_a_model_that_knows_nothing(neighbors, capfd):
+    data = dataset("ab", "abcd")
+    empty = data.subset(data.interactions.take(np.zeros(2, bool)))
+    model = EASE(data.schema, neighbors=neighbors)
+    assert model.fit(empty, verbose=0).history["loss"] == [1.0]
+    np.testing.assert_array_equal(matrix(model), np.zeros((4, 4)))
+    assert "SPOTRI" not in "".join(capfd.readouterr())

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.data.errors import DataError
 from tfrec_div.data.frames import from_frames
 from tfrec_div.models.mult_vae import MultVAE
 from tfrec_div.models.user_histories import UserHistories
@@ -207,8 +208,80 @@ def test_wrong_arguments_are_refused(planted):
         MultVAE(schema, dropout=1)
     with pytest.raises(ValueError, match="dropout: expected a share above 0"):
         MultVAE(schema, targets="all", dropout=0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("latent_dim", 0, "latent_dim: expected at least 1, got 0"),
+        ("hidden_units", 2.5, "hidden_units: expected at least 1, got 2.5"),
+        ("batch_users", 0, "batch_users: expected at least 1, got 0"),
+        ("max_history", 0, "max_history: expected at least 1, got 0"),
+        ("dropout", None, r"dropout: expected a share in \[0, 1\), got None"),
+        ("half_life", 0, "half_life: expected above 0, or None, got 0"),
+        ("half_life", -3, "half_life: expected above 0, or None, got -3"),
+        ("floor", 7, r"floor: expected in \[0, 1\], got 7"),
+        ("beta", -1, "beta: expected 0 or more, got -1"),
+        ("anneal_steps", -1, "anneal_steps: expected 0 or more, got -1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(planted, argument, value, message):
+    with pytest.raises(ValueError, match=message):
+        MultVAE(planted[0].schema, **{argument: value})
+
+
+def test_users_with_one_interaction_each_are_refused():
     single = from_frames(pd.DataFrame({"user_id": list("ab"), "item_id": list("xy")}))
-    model = MultVAE(single.schema)
+    message = 'interactions: expected a user with 2 interactions or more, found "users with one interaction at most"'
+    with pytest.raises(DataError, match=message):
+        MultVAE(single.schema).adapt(single)
+    with pytest.raises(DataError, match=message):
+        UserHistories(single, 2).as_dataset()
+    # A history that tells itself may be of one item.
+    model = MultVAE(single.schema, targets="all", latent_dim=2, hidden_units=4, batch_users=4)
     model.compile()
-    with pytest.raises(ValueError, match="x: expected a user with 2 interactions or more, got none"):
-        model.fit(single.batches(2), verbose=0)
+    assert np.isfinite(model.fit(single.batches(2), verbose=0).history["loss"]).all()
+
+
+def test_the_latest_items_count_most_and_old_ones_keep_a_share():
+    data = from_frames(pd.DataFrame({"user_id": list("aab"), "item_id": list("xyz"), "timestamp": [1, 2, 3]}))
+    asked = {
+        "history": tf.constant([[0, 2, 1, -1, 0]]),
+        "history_weight": tf.constant([[1.0, 0.5, 1.0, 1.0, 1.0]]),
+    }
+    arguments = {"latent_dim": 2, "hidden_units": 4, "half_life": 2.0, "floor": 0.2}
+    model = MultVAE(data.schema, **arguments)
+    model.adapt(data)
+    # After two steps .2 + .8 / 2, after four .2 + .8 / 4, after one .2 + .8 / √2; padding is nothing.
+    expected = [[1.0, 0.5 * (0.2 + 0.8 / math.sqrt(2)), 0.6, 0.0, 0.4]]
+    np.testing.assert_allclose(model._weights(asked), expected, rtol=1e-6)
+    # And what is read goes by them: another order of the same items is another history.
+    other = {**asked, "history": tf.constant([[0, 1, 2, -1, 0]])}
+    assert not np.allclose(model.query_vectors(asked), model.query_vectors(other), atol=1e-6)
+    plain = MultVAE(data.schema, **{**arguments, "half_life": None})
+    plain.adapt(data)
+    np.testing.assert_array_equal(plain._weights(asked), [[1.0, 0.5, 1.0, 0.0, 1.0]])
+    # Without times the order of a history means nothing.
+    untimed = from_frames(pd.DataFrame({"user_id": list("aab"), "item_id": list("xyz")}))
+    model = MultVAE(untimed.schema, **arguments)
+    model.adapt(untimed)
+    np.testing.assert_array_equal(model._weights(asked), [[1.0, 0.5, 1.0, 0.0, 1.0]])
+
+
+def test_training_has_no_place_for_items_never_met():
+    log = pd.DataFrame({"user_id": list("aab"), "item_id": list("xyz"), "timestamp": [1, 2, 3]})
+    data = from_frames(log, items=pd.DataFrame({"item_id": list("xyzn")}))
+    model = MultVAE(data.schema, latent_dim=2, hidden_units=4, dropout=0.0, beta=0.0)
+    model.adapt(data)
+    model.item_outputs.assign(tf.zeros([4, 4]))
+    model.item_bias.assign([math.log(1.0), math.log(2.0), math.log(5.0), math.log(8.0)])
+    asked = {
+        "history": tf.constant([[0]]),
+        "history_weight": tf.ones([1, 1]),
+        "item_id": tf.constant([[1, 3]]),
+        "weight": tf.ones([1, 2]),
+    }
+    # In training neither a rival nor a target: 2 of 2 + 5. Else both: 2 and 8 of 2 + 5 + 8, over the root of 2.
+    assert float(model.compute_loss(asked, training=True)) == pytest.approx(math.log(7 / 2), rel=1e-5)
+    expected = (math.log(15 / 2) + math.log(15 / 8)) / math.sqrt(2)
+    assert float(model.compute_loss(asked)) == pytest.approx(expected, rel=1e-5)

@@ -111,6 +111,8 @@ def solve_exactly(counts: PairCounts, l2: float, progress: bool = False) -> tupl
     for rows, symmetric, directed in counts.blocks(progress):
         beside[rows], before[rows] = symmetric, directed
     met = np.flatnonzero(beside.diagonal())
+    if not len(met):
+        return before, 1.0
     if len(met) < items:
         beside, before = beside[np.ix_(met, met)], before[np.ix_(met, met)]
     np.fill_diagonal(before, 0)

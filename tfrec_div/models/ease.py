@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.new_items import check_larger
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.arguments import check_number, training_data
 from tfrec_div.models.autoencoder import Autoencoder
 from tfrec_div.models.closed_form import PairCounts, solve_exactly, solve_locally
 from tfrec_div.models.grown_weights import copy_grown_weights
@@ -88,13 +88,13 @@ class EASE(Autoencoder):
         **kwargs,
     ):
         super().__init__(schema, max_history, **kwargs)
-        _check("l2", l2, l2 is None or l2 > 0, "above 0, or None")
-        _check("strength_power", strength_power, strength_power >= 0, "0 or more")
-        for name, value in (("half_life", half_life), ("pair_half_life", pair_half_life)):
-            _check(name, value, value is None or value > 0, "above 0, or None")
+        for name, value in (("l2", l2), ("half_life", half_life), ("pair_half_life", pair_half_life)):
+            check_number(name, value, lambda number: number > 0, "above 0, or None", optional=True)
+        check_number("strength_power", strength_power, lambda number: number >= 0, "0 or more")
         for name, value in (("floor", floor), ("pair_floor", pair_floor), ("forward", forward)):
-            _check(name, value, 0 <= value <= 1, "in [0, 1]")
-        _check("neighbors", neighbors, neighbors is None or neighbors >= 1, "at least 1, or None")
+            check_number(name, value, lambda number: 0 <= number <= 1, "in [0, 1]")
+        expected = "at least 1, or None"
+        check_number("neighbors", neighbors, lambda number: number >= 1, expected, whole=True, optional=True)
         self._arguments: dict[str, Any] = {
             "l2": l2,
             "strength_power": strength_power,
@@ -195,13 +195,7 @@ class EASE(Autoencoder):
             Keras' `History`; its `loss` is the share of the squares of the training data that the model leaves
             unexplained.
         """
-        data = x.dataset if isinstance(x, Batches) else x
-        if not isinstance(data, Dataset):
-            raise ValueError(
-                f"x: expected Batches (Dataset.batches(...)) or a Dataset, got {type(x).__name__}"
-            )
-        if data.schema != self.schema:
-            raise ValueError("x: its schema is not the one that the model was made with")
+        data = training_data(x, self.schema)
         steps = keras.callbacks.CallbackList(
             callbacks, add_history=True, model=self, epochs=1, steps=1, verbose=0
         )
@@ -266,20 +260,6 @@ class EASE(Autoencoder):
             larger.row_splits.assign(np.pad(self.row_splits.numpy(), (0, new), mode="edge"))
         return larger
 
-    def compile(self, optimizer=None, **kwargs) -> None:
-        """Does what Keras expects; there is nothing to be configured, as no gradient is taken.
-
-        Args:
-            optimizer: Not used.
-            **kwargs: As for `keras.Model.compile`.
-        """
-        super().compile(optimizer=optimizer or "sgd", **kwargs)
-
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {"name": self.name, "schema": self.schema.to_json(), **self._arguments}
-
-
-def _check(name: str, value, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ValueError(f"{name}: expected {expected}, got {value}")

@@ -9,6 +9,7 @@ from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.new_items import check_larger
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.arguments import training_data
 from tfrec_div.models.grown_weights import copy_grown_weights
 from tfrec_div.models.retriever import Retriever
 
@@ -55,8 +56,11 @@ class MostPopular(Retriever):
             x: `Dataset.batches(...)`, or the data set itself.
             *args: Passed over.
             **kwargs: Passed over.
+
+        Raises:
+            ValueError: If `x` is something else, or of another schema.
         """
-        events = (x.dataset if isinstance(x, Batches) else x).interactions
+        events = training_data(x, self.schema).interactions
         total = np.bincount(events.item, weights=events.strength(), minlength=self.schema.num_items)
         self.popularity.assign(np.log1p(total).astype(np.float32))
         history = keras.callbacks.History()
@@ -81,8 +85,8 @@ class MostPopular(Retriever):
         return tf.broadcast_to(self.popularity[tf.newaxis, :], [batch, self.schema.num_items])
 
     def similar(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the popularity of every item, whatever the row, float [batch, items]."""
-        return self.scores({"user_id": rows})
+        """Returns zeros, float [batch, items]: of how alike items are it knows nothing."""
+        return tf.zeros([tf.shape(rows)[0], self.schema.num_items])
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""

@@ -13,8 +13,9 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.draws import counted_step, step_seed
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.arguments import check_number
 from tfrec_div.models.retrieval_model import RetrievalModel
-from tfrec_div.models.user_histories import UserHistories
+from tfrec_div.models.user_histories import UserHistories, users_to_learn_from
 from tfrec_div.tasks.masking import mask_rows
 from tfrec_div.tasks.replicas import sum_replicas
 
@@ -81,8 +82,19 @@ class MultVAE(RetrievalModel):
         super().__init__(**kwargs)
         if targets not in TARGETS:
             raise ValueError(f"targets: expected one of {list(TARGETS)}, got {targets!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout: expected a share in [0, 1), got {dropout}")
+        counts = {
+            "latent_dim": latent_dim,
+            "hidden_units": hidden_units,
+            "batch_users": batch_users,
+            "max_history": max_history,
+        }
+        for name, value in counts.items():
+            check_number(name, value, lambda number: number >= 1, "at least 1", whole=True)
+        check_number("dropout", dropout, lambda number: 0 <= number < 1, "a share in [0, 1)")
+        check_number("half_life", half_life, lambda number: number > 0, "above 0, or None", optional=True)
+        check_number("floor", floor, lambda number: 0 <= number <= 1, "in [0, 1]")
+        check_number("beta", beta, lambda number: number >= 0, "0 or more")
+        check_number("anneal_steps", anneal_steps, lambda number: number >= 0, "0 or more", whole=True)
         if targets == "all" and mask_input and dropout == 0:
             raise ValueError("dropout: expected a share above 0 with the targets 'all' and mask_input, got 0")
         self._arguments: dict[str, Any] = {
@@ -174,9 +186,14 @@ class MultVAE(RetrievalModel):
             data: Training data, whose schema is the model's.
             cache_dir: Not used.
             progress: Not used.
+
+        Raises:
+            DataError: If no user has done enough to learn from.
         """
         if data.schema != self.schema:
             raise ValueError("data: its schema is not the one that the model was made with")
+        # Refused here, before anything is written of a training that has nothing to learn from.
+        users_to_learn_from(data, self._ahead)
         counts = data.interactions.item_counts()
         self.item_count.assign(counts)
         smoothed = np.log(counts + 1.0)
@@ -189,8 +206,11 @@ class MultVAE(RetrievalModel):
         return bool(tf.reduce_any(self.item_count > 0))
 
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
-        ahead = self._arguments["targets"] == "next"
-        return UserHistories.of(batches, self._arguments["batch_users"], ahead), []
+        return UserHistories.of(batches, self._arguments["batch_users"], self._ahead), []
+
+    @property
+    def _ahead(self) -> bool:
+        return self._arguments["targets"] == "next"
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it.

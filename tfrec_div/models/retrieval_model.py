@@ -12,10 +12,10 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.exact_ranks import rank_metrics, update_ranks
 from tfrec_div.models.optimizer_state import SavesOptimizerState
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.optimizers import FallingRate, LazyAdam
-from tfrec_div.tasks.masking import mask_rows
 from tfrec_div.tasks.replicas import num_replicas, sum_replicas
 
 LEARNING_RATE = 3e-3
@@ -39,7 +39,7 @@ class RetrievalModel(SavesOptimizerState, Retriever):
     def _add_metrics(self) -> None:
         """Adds what the steps report; last, so that the order of the weights is that of the model's parts."""
         self._loss = keras.metrics.Mean(name="loss")
-        self._ranks = [keras.metrics.Mean(name=name) for name in ("recall_at_10", "ndcg_at_10", "mrr")]
+        self._ranks = rank_metrics()
         self._default_optimizer = False
         # A metric's result is that of all replicas; by default Keras adds it up once more over several workers.
         self.distribute_reduction_method = "first"
@@ -181,6 +181,8 @@ class RetrievalModel(SavesOptimizerState, Retriever):
             **kwargs: As for `keras.Model.evaluate`.
         """
         self.refresh_index()
+        if not self._is_compiled:
+            self.compile()
         if isinstance(x, Batches):
             x = x.as_dataset(epochs=1)
         if self.distribute_strategy._should_use_with_coordinator:
@@ -223,18 +225,7 @@ class RetrievalModel(SavesOptimizerState, Retriever):
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Ranks the target of each row among all items, by counting those with at least its score."""
         self._report_loss(self.compute_loss(inputs, training=False), inputs)
-        scores = self.scores(inputs)
-        target = tf.gather(scores, inputs["item_id"], axis=1, batch_dims=1)
-        # What the user knows already is out of the running, and so is the target itself.
-        others = tf.concat(
-            [inputs.get("exclude", inputs["history"]), inputs["item_id"][:, tf.newaxis]], axis=1
-        )
-        ahead = mask_rows(scores, others) >= target[:, tf.newaxis]
-        rank = 1.0 + tf.reduce_sum(tf.cast(ahead, tf.float32), axis=1)
-        top = tf.cast(rank <= 10, tf.float32)
-        values = (top, top * np.log(2.0) / tf.math.log(1.0 + rank), 1.0 / rank)
-        for metric, value in zip(self._ranks, values, strict=True):
-            metric.update_state(value)
+        update_ranks(self._ranks, self.scores(inputs), inputs)
         return {metric.name: metric.result() for metric in self.metrics}
 
     @property

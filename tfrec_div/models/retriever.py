@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.exact_ranks import ExactRanks, update_ranks
 from tfrec_div.tasks.masking import mask_rows
 
 if TYPE_CHECKING:
@@ -29,11 +31,13 @@ class Retriever(keras.Model):
     interaction in (0, 1], 0 where padded). A retriever may pass over what it does not need.
 
     A subclass has `schema` and `max_history` (items of a history that its queries hold), makes all weights in its
-    constructor, and implements `scores`; `fit` takes `Dataset.batches(...)`.
+    constructor, and implements `scores`; `fit` takes `Dataset.batches(...)`, and `evaluate` such batches with a
+    context.
     """
 
     schema: Schema
     max_history: int
+    _exact_ranks: ExactRanks | None = None
 
     def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the score of every item of the catalogue, float [batch, items]."""
@@ -119,6 +123,34 @@ class Retriever(keras.Model):
     def parts(self) -> tuple[Retriever, ...]:
         """The models that this one is made of; none if it is not made of others."""
         return ()
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Evaluates as any Keras model, by exact ranks over all items.
+
+        Args:
+            x: `Batches` with a context, or a `tf.data.Dataset` of such dictionaries.
+            *args: As for `keras.Model.evaluate`.
+            **kwargs: As for `keras.Model.evaluate`.
+        """
+        if isinstance(x, Batches):
+            x = x.as_dataset(epochs=1)
+        if not self._is_compiled:
+            # Keras asks for it. This optimizer keeps nothing beside the weights, and takes no step here.
+            super().compile(optimizer="sgd")
+        return super().evaluate(x, *args, **kwargs)
+
+    def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Ranks the target of each row among all items, by counting those with at least its score."""
+        update_ranks(self.metrics, self.scores(inputs), inputs)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def metrics(self) -> list:
+        """The rank metrics, reset at each evaluation."""
+        if self._exact_ranks is None:
+            with self.distribute_strategy.scope():
+                self._exact_ranks = ExactRanks()
+        return self._exact_ranks.metrics
 
     def recommender(self, data: Dataset, **kwargs):
         """Returns a `Recommender` that serves this model to the users of `data`; arguments as for `Recommender`."""

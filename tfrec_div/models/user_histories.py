@@ -8,6 +8,8 @@ import numpy as np
 
 from tfrec_div._keras import tf
 from tfrec_div.data.batches import UNKNOWN, Batches
+from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.errors import DataError, Problem
 
 # Shares of a history after which it may be cut, and how much of what was before the cut is asked for after it.
 CUTS = (0.3, 1.0)
@@ -53,10 +55,7 @@ class UserHistories(Batches):
         values, splits = log.histories()
         items, strength = tf.constant(values, tf.int32), tf.constant(log.strength(), tf.float32)
         starts = tf.constant(splits, tf.int64)
-        least = 2 if self.ahead else 1
-        known = np.flatnonzero(np.diff(splits) >= least)
-        if not len(known):
-            raise ValueError(f"x: expected a user with {least} interactions or more, got none")
+        known = users_to_learn_from(self.dataset, self.ahead)
         active = tf.constant(known, tf.int64)
 
         def batch_of(step):
@@ -87,3 +86,22 @@ class UserHistories(Batches):
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return numbers.map(batch_of, num_parallel_calls=2).prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def users_to_learn_from(data: Dataset, ahead: bool) -> np.ndarray:
+    """Returns the rows of the users whose histories can be learned from, int [users].
+
+    Args:
+        data: Training data.
+        ahead: Whether something must come after a part of the history, see `UserHistories`.
+
+    Raises:
+        DataError: If there are none.
+    """
+    least = 2 if ahead else 1
+    found = np.flatnonzero(np.diff(data.interactions.histories()[1]) >= least)
+    if not len(found):
+        most = "users with one interaction at most" if ahead else ""
+        expected = f"a user with {least} interaction{'s' if ahead else ''} or more"
+        raise DataError([Problem("interactions", None, None, expected, most)])
+    return found
