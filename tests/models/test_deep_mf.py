@@ -263,3 +263,33 @@ def test_text_needs_a_text(parts):
     data = from_frames(pd.DataFrame({"user_id": ["u"], "item_id": ["a"]}))
     with pytest.raises(ValueError, match="text: expected a schema whose items have a text"):
         DeepMF(data.schema, text="tiny")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("loss", ["softmax", "squared", "cross_entropy"])
+def test_a_global_policy_of_mixed_precision_changes_nothing(parts, cache_dir, policy, loss):
+    """The model's own policy is float32, and so is that of all that it is made of but a text encoder."""
+    query, scores = None, []
+    for global_policy in ("float32", policy):
+        keras.mixed_precision.set_global_policy(global_policy)
+        try:
+            keras.utils.set_random_seed(0)
+            model = DeepMF(parts[0].schema, embedding_dim=4, hidden_units=(8,), loss=loss)
+            model.compile()
+            model.fit(parts[0].batches(256), epochs=1, verbose=0)
+            query = model.query_of(parts[0], range(10))
+            scores.append(model.scores(query).numpy())
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5, atol=1e-6)
+
+
+def test_text_encoders_of_a_mixed_policy_are_read(small):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = DeepMF(small.schema, embedding_dim=2, text="tiny", text_dim=2)
+        model.compile()
+        model.fit(small.batches(4), epochs=1, verbose=0)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert np.isfinite(model.scores(model.query_of(small, [0, 1, 2]))).all()

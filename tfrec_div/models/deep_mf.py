@@ -113,7 +113,7 @@ class DeepMF(RetrievalModel):
         units = (*hidden_units, embedding_dim)
         self.user_layers = SparseMLP(schema.num_items, units, dropout, seed=1, name="user_layers")
         self.item_layers = SparseMLP(schema.num_users, units, dropout, seed=2, name="item_layers")
-        self.column_dropout = RepeatableDropout(column_dropout, whole_rows=True, seed=3)
+        self.column_dropout = RepeatableDropout(column_dropout, whole_rows=True, seed=3, dtype="float32")
         self.profile = None
         if self.text_encoder is not None:
             view = VectorView(self.text_encoder.dim, text_dim, name="view_of_text")
