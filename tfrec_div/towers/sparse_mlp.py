@@ -13,8 +13,8 @@ class SparseMLP(keras.layers.Layer):
     """Reads rows of a sparse matrix, given as the columns that are not zero and their values.
 
     The first layer of an MLP on such a row is a sum of embeddings: those of the columns, each times its value. It is
-    divided by the square root of the values' sum, so that long rows do not drown in short ones. An empty row
-    gives what the biases make of zero.
+    divided by the square root of the sum of the values' sizes, so that long rows do not drown short ones. An empty
+    row gives what the biases make of zero.
 
     Args:
         num_columns: Columns of the matrix.
@@ -62,10 +62,10 @@ class SparseMLP(keras.layers.Layer):
         """
         values = tf.where(columns >= 0, tf.cast(values, self.compute_dtype), 0.0)
         # Most rows are far shorter than the longest: only what is there is looked up.
-        there = tf.where(values > 0)
+        there = tf.where(values != 0)
         value = tf.gather_nd(values, there)
         vectors = tf.gather(self.embeddings, tf.gather_nd(columns, there)) * value[:, tf.newaxis]
-        total = tf.maximum(tf.reduce_sum(tf.maximum(values, 0.0), axis=1, keepdims=True), 1e-6)
+        total = tf.maximum(tf.reduce_sum(tf.abs(values), axis=1, keepdims=True), 1e-6)
         pooled = tf.math.unsorted_segment_sum(vectors, there[:, 0], tf.shape(values)[0]) * tf.math.rsqrt(
             total
         )
