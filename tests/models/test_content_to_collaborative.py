@@ -211,6 +211,21 @@ def test_what_was_learned_is_saved_and_new_items_are_as_if_they_had_been_there(
     assert np.ptp(scores[1][:, -2:], axis=1).min() > 0
 
 
+def test_the_network_learns_in_float32_under_a_global_policy_of_mixed_precision(tea_and_coffee):
+    scores = []
+    for policy in ("float32", "mixed_bfloat16", "mixed_float16"):
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            keras.utils.set_random_seed(0)
+            content = content_of(tea_and_coffee)
+            model = ContentToCollaborative(content, method="mlp", factors=3, epochs=2, hidden_units=(8,))
+            model.fit(tea_and_coffee)
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+        scores.append(model.scores(model.query_of(tea_and_coffee, range(USERS))).numpy())
+    np.testing.assert_allclose(scores[1:], [scores[0]] * 2, rtol=1e-5, atol=1e-6)
+
+
 def test_what_cannot_be_is_said(tea_and_coffee):
     content = content_of(tea_and_coffee)
     for options, message in (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.precision import precision_scope
 
 # Of the items, for the decision when to stop; at least one.
 HELD_OUT = 0.1
@@ -37,18 +38,20 @@ class ContentNetwork(keras.layers.Layer):
     def __init__(
         self, input_dim: int, dim: int, hidden_units: Sequence[int] = (256,), dropout: float = 0.2, **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.input_dim, self.dim, self.dropout = input_dim, dim, dropout
         self.hidden_units = tuple(hidden_units)
-        inputs = keras.Input([input_dim])
-        hidden = inputs
-        for units in hidden_units:
-            hidden = keras.layers.Dropout(dropout)(hidden)
-            hidden = keras.layers.Dense(units, activation="gelu")(hidden)
-        outputs = keras.layers.Dense(dim, kernel_initializer="zeros")(hidden)
         # Targets are brought to a mean square of one, and outputs back.
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
-        self._network = keras.Model(inputs, outputs)
+        # In full whatever the global policy is: it learns what is left of targets in float32.
+        with precision_scope("float32"):
+            inputs = keras.Input([input_dim])
+            hidden = inputs
+            for units in hidden_units:
+                hidden = keras.layers.Dropout(dropout)(hidden)
+                hidden = keras.layers.Dense(units, activation="gelu")(hidden)
+            outputs = keras.layers.Dense(dim, kernel_initializer="zeros")(hidden)
+            self._network = keras.Model(inputs, outputs)
 
     def call(self, content: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Maps content float [batch, input_dim] to float [batch, dim]."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
 from tfrec_div.draws import counted_step, step_seed
 from tfrec_div.index.brute_force import BruteForce
@@ -113,7 +115,7 @@ class DeepMF(RetrievalModel):
         units = (*hidden_units, embedding_dim)
         self.user_layers = SparseMLP(schema.num_items, units, dropout, seed=1, name="user_layers")
         self.item_layers = SparseMLP(schema.num_users, units, dropout, seed=2, name="item_layers")
-        self.column_dropout = RepeatableDropout(column_dropout, whole_rows=True, seed=3)
+        self.column_dropout = RepeatableDropout(column_dropout, whole_rows=True, seed=3, dtype="float32")
         self.profile = None
         if self.text_encoder is not None:
             view = VectorView(self.text_encoder.dim, text_dim, name="view_of_text")
@@ -131,6 +133,7 @@ class DeepMF(RetrievalModel):
         )
         self.step = counted_step(self)
         self._rows: tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None = None
+        self._log: Interactions | None = None
         width = embedding_dim + (self.profile.dim if self.profile else 0) + 1
         self.index = BruteForce(width, schema.num_items, dtype="float32")
         self._add_metrics()
@@ -201,6 +204,8 @@ class DeepMF(RetrievalModel):
     def adapt(self, data: Dataset, cache_dir: str | Path | None = None, progress: bool = True) -> None:
         """Reads what training needs besides the batches: the columns of the items, and their texts.
 
+        What was learned stays: the items' biases start at their popularity only in a model that has seen no data.
+
         Args:
             data: Training data, whose schema is the model's.
             cache_dir: Where the text vectors are kept; a folder of the user's cache by default.
@@ -208,20 +213,22 @@ class DeepMF(RetrievalModel):
         """
         if data.schema != self.schema:
             raise ValueError("data: its schema is not the one that the model was made with")
-        log = data.interactions
+        if self.profile is not None:
+            texts = encode_contents(self.text_encoder, data.catalog.texts(), cache_dir, progress)
+            self.profile.fill({"text": texts}, data.interactions.item_counts() > 0)
+        self._read_matrix(data.interactions)
+
+    def _read_matrix(self, log: Interactions) -> None:
         column, strength = item_columns(log, self.column.shape[1])
         self.column.assign(column)
         self.column_strength.assign(strength)
         counts = log.item_counts()
         smoothed = (counts + 1.0) / (counts.sum() + len(counts))
-        self.item_probability.assign(smoothed)
-        if self.task == "softmax":
+        if self.task == "softmax" and not self.item_probability.numpy().any():
             self.item_bias.assign(np.log(smoothed) - np.log(smoothed).mean())
-        if self.profile is not None:
-            texts = encode_contents(self.text_encoder, data.catalog.texts(), cache_dir, progress)
-            self.profile.fill({"text": texts}, counts > 0)
+        self.item_probability.assign(smoothed)
         codes, entries, starts = (tf.constant(part) for part in user_rows(log))
-        self._rows = codes, entries, starts
+        self._rows, self._log = (codes, entries, starts), log
         # What was traced knows the rows of before.
         self.train_function = self.test_function = None
 
@@ -229,6 +236,14 @@ class DeepMF(RetrievalModel):
     def adapted(self) -> bool:
         """Whether the model has seen training data in this process."""
         return self._rows is not None
+
+    def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
+        if batches.dataset.schema != self.schema:
+            raise ValueError("x: its schema is not the one that the model was made with")
+        # Pairs of other data than those read before are to be looked up in their own matrix.
+        if batches.dataset.interactions is not self._log:
+            self._read_matrix(batches.dataset.interactions)
+        return super()._for_fit(batches)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it."""

@@ -13,15 +13,15 @@ class SparseMLP(keras.layers.Layer):
     """Reads rows of a sparse matrix, given as the columns that are not zero and their values.
 
     The first layer of an MLP on such a row is a sum of embeddings: those of the columns, each times its value. It is
-    divided by the square root of the values' sum, so that long rows do not drown in short ones. An empty row
-    gives what the biases make of zero.
+    divided by the square root of the sum of the values' sizes, so that long rows do not drown short ones. An empty
+    row gives what the biases make of zero.
 
     Args:
         num_columns: Columns of the matrix.
         units: Length of each layer's output; between them are ReLUs, the last layer is linear.
         dropout: Share of the first layer's output that training drops.
         seed: Of the dropout.
-        **kwargs: As for any Keras layer.
+        **kwargs: As for any Keras layer; it computes in float32 unless `dtype` says otherwise.
 
     Example:
         >>> layer = SparseMLP(5, [4, 2])
@@ -33,7 +33,7 @@ class SparseMLP(keras.layers.Layer):
     """
 
     def __init__(self, num_columns: int, units: Sequence[int], dropout: float = 0.0, seed: int = 0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         if not units or min(units) < 1:
             raise ValueError(f"units: expected at least one length of 1 or more, got {list(units)}")
         self.num_columns, self.units, self.rate, self.seed = num_columns, tuple(units), dropout, seed
@@ -43,8 +43,12 @@ class SparseMLP(keras.layers.Layer):
             initializer=keras.initializers.RandomNormal(stddev=0.1),
         )
         self.bias = self.add_weight(name="bias", shape=(self.units[0],), initializer="zeros")
-        self.dropout = RepeatableDropout(dropout, seed=seed)
-        self.layers = [keras.layers.Dense(size, name=f"dense_{n}") for n, size in enumerate(self.units[1:])]
+        # Not the global policy's: they compute in what this layer does.
+        policy = self.dtype_policy
+        self.dropout = RepeatableDropout(dropout, seed=seed, dtype=policy)
+        self.layers = [
+            keras.layers.Dense(size, name=f"dense_{n}", dtype=policy) for n, size in enumerate(self.units[1:])
+        ]
         for layer, size in zip(self.layers, self.units, strict=False):
             layer.build((None, size))
 
@@ -56,12 +60,12 @@ class SparseMLP(keras.layers.Layer):
             values: Float [batch, n]; where padded they do not count.
             training: Whether dropout is active.
         """
-        values = tf.where(columns >= 0, tf.cast(values, tf.float32), 0.0)
+        values = tf.where(columns >= 0, tf.cast(values, self.compute_dtype), 0.0)
         # Most rows are far shorter than the longest: only what is there is looked up.
-        there = tf.where(values > 0)
+        there = tf.where(values != 0)
         value = tf.gather_nd(values, there)
         vectors = tf.gather(self.embeddings, tf.gather_nd(columns, there)) * value[:, tf.newaxis]
-        total = tf.maximum(tf.reduce_sum(tf.maximum(values, 0.0), axis=1, keepdims=True), 1e-6)
+        total = tf.maximum(tf.reduce_sum(tf.abs(values), axis=1, keepdims=True), 1e-6)
         pooled = tf.math.unsorted_segment_sum(vectors, there[:, 0], tf.shape(values)[0]) * tf.math.rsqrt(
             total
         )
