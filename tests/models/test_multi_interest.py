@@ -191,6 +191,36 @@ def test_the_loss_is_an_argument(options, kind, shop):
     assert losses[-1] < losses[0] - 0.02
 
 
+def test_validation_takes_batches_and_trains_as_without(parts):
+    train, test = parts
+    held = test.batches(500, context=train, shuffle=False)
+    keras.utils.set_random_seed(0)
+    model = MultiInterest(train.schema, embedding_dim=8)
+    model.compile()
+    history = model.fit(train.batches(64), epochs=2, validation_data=held, verbose=0).history
+    expected = model.evaluate(held, verbose=0, return_dict=True)
+    assert {name: history[f"val_{name}"][-1] for name in expected} == pytest.approx(expected, rel=1e-5)
+    # The epoch before was another model's.
+    assert history["val_mrr"][0] != history["val_mrr"][1]
+    np.testing.assert_allclose(fitted(train).item_bias, model.item_bias, rtol=1e-5)
+
+
+@every_extractor
+def test_items_that_nobody_met_are_not_pushed_down(extractor, shop):
+    data, _ = shop.split("cold_items", test=0.2)
+    counts = data.interactions.item_counts()
+    assert (counts == 0).any()
+    keras.utils.set_random_seed(0)
+    model = MultiInterest(data.schema, embedding_dim=8, extractor=extractor)
+    model.compile(keras.optimizers.legacy.Adam(0.05))
+    model.fit(data.batches(64), epochs=3, verbose=0)
+    # What `adapt` gave them, by how often they occur; those that were met have learned.
+    start = np.log(counts + 1.0) - np.log(counts + 1.0).mean()
+    change = np.abs(model.item_bias.numpy() - start)
+    assert change[counts == 0].max() < 1e-5
+    assert change[counts > 0].mean() > 0.01
+
+
 @every_extractor
 def test_config_and_weights_round_trip(extractor, shop, tmp_path):
     model = fitted(shop, extractor=extractor, interests=3)
@@ -247,6 +277,10 @@ def test_mixed_precision_trains_with_scores_in_float32(precision, extractor, sho
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"features": "id"}, "features: expected a list of names, got 'id'"),
+        ({"embedding_dim": 0}, "embedding_dim: expected at least 1, got 0"),
+        ({"temperature": 0}, "temperature: expected above 0, got 0"),
+        ({"temperature": 0.0, "loss": "in_batch"}, "temperature: expected above 0, got 0.0"),
         ({"features": ["history"]}, r"features: expected some of .* got \['history'\]"),
         ({"loss": "hinge"}, "loss: expected 'auto', 'full' or 'in_batch', got 'hinge'"),
         ({"extractor": "lda"}, "extractor: expected one of capsules, attention, or a layer, got 'lda'"),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tfrec_div._keras import tf
-from tfrec_div.towers.history import PooledHistoryEncoder
+from tfrec_div.towers.history import GRUHistoryEncoder, PooledHistoryEncoder, SelfAttentionHistoryEncoder
+from tfrec_div.towers.interests import SelfAttentiveInterests
 
 
 def encode(encoder, vectors, weights):
@@ -54,3 +55,24 @@ def test_gradients_are_finite_with_padding():
         loss = tf.reduce_sum(encoder(inputs))
     for gradient in tape.gradient(loss, encoder.trainable_variables):
         assert np.isfinite(gradient.numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PooledHistoryEncoder(4, half_lives=(0,)), "half_lives: expected above 0, got 0"),
+        (lambda: PooledHistoryEncoder(4, half_lives=(2.0, -1.0)), "half_lives: expected above 0, got -1.0"),
+        (lambda: GRUHistoryEncoder(4, units=0), "units: expected at least 1, got 0"),
+        (lambda: SelfAttentiveInterests(2, 4, units=0), "units: expected at least 1, got 0"),
+        (lambda: SelfAttentionHistoryEncoder(4, num_heads=0), "num_heads: expected at least 1, got 0"),
+    ],
+)
+def test_arguments_are_refused_by_name(make, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make()
+
+
+def test_heads_that_do_not_divide_the_vectors_are_refused_in_plain_words():
+    encoder = SelfAttentionHistoryEncoder(4, num_heads=3)
+    with pytest.raises(ValueError, match=r"^num_heads: expected a divisor of .* length 8, got 3$"):
+        encode(encoder, np.ones([1, 2, 8]), np.ones([1, 2]))

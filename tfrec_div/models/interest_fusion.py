@@ -12,6 +12,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
+from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.towers.dimensions.attention import DimensionAttention
 from tfrec_div.towers.dimensions.features import (
@@ -35,8 +36,6 @@ FULL_SOFTMAX_LIMIT = 10_000
 GAIN_RATE = 10.0
 # Of the scores by one dimension at the start.
 START_SCALE = 0.3
-# Added to the score of an item that is out of the running.
-NEVER = -1e9
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -354,7 +353,8 @@ class InterestFusion(RetrievalModel):
         targets, known, weight = inputs["item_id"], inputs["history"], inputs["weight"]
         if isinstance(self.task, FullSoftmax):
             if training:
-                items = self._without_new_items(items, targets)
+                met = self._codes(tf.range(self.schema.num_items)) > 0
+                items = without_unmet(items, met, targets)
             vectors = items
 
             def loss_of(queries, vectors):
@@ -372,13 +372,6 @@ class InterestFusion(RetrievalModel):
         by_itself = loss_of(alone, tf.stop_gradient(vectors))
         # The brackets make the sum the loss itself, to the last digit.
         return loss + (by_itself - tf.stop_gradient(by_itself))
-
-    def _without_new_items(self, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Takes the items that training has not met out of the softmax: all to learn is that nobody wants them."""
-        met = self._codes(tf.range(self.schema.num_items)) > 0
-        met = tf.tensor_scatter_nd_update(met, targets[:, tf.newaxis], tf.ones_like(targets, tf.bool))
-        bias = tf.where(met, items[:, -1], NEVER)
-        return tf.concat([items[:, :-1], bias[:, tf.newaxis]], axis=1)
 
     # ------------------------------------------------------------------ configuration
 

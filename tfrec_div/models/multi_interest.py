@@ -15,6 +15,7 @@ from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.precision import check_precision, precision_scope
+from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.negatives import Negatives
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
@@ -92,12 +93,16 @@ class MultiInterest(RetrievalModel):
         precision = precision or keras.mixed_precision.global_policy().name
         check_precision(precision)
         super().__init__(**{"dtype": precision, **kwargs})
+        if isinstance(features, str):
+            raise ValueError(f"features: expected a list of names, got {features!r}")
         if unknown := sorted(set(features) - set(FEATURES)):
             raise ValueError(f"features: expected some of {list(FEATURES)}, got {unknown}")
         if loss not in ("auto", "full", "in_batch"):
             raise ValueError(f"loss: expected 'auto', 'full' or 'in_batch', got {loss!r}")
         if loss == "full" and negatives:
             raise ValueError("negatives: the loss 'full' has all items for negatives already; use 'in_batch'")
+        if embedding_dim < 1:
+            raise ValueError(f"embedding_dim: expected at least 1, got {embedding_dim}")
         if label_attention not in (None, "soft", "hard"):
             raise ValueError(f"label_attention: expected 'soft', 'hard' or None, got {label_attention!r}")
         self.schema = schema
@@ -281,6 +286,9 @@ class MultiInterest(RetrievalModel):
         vectors = tf.gather(items, position(targets))
         queries = self.choose(self._interests(inputs, items, position, training)[0], vectors)
         if isinstance(self.task, FullSoftmax):
+            if training:
+                met = self.item_table(tf.range(self.schema.num_items))["item_id"] > 0
+                items = without_unmet(items, met, targets)
             return self.task(queries, items, targets, known, weight)
 
         def probability_of(rows):

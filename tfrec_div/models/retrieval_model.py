@@ -165,6 +165,8 @@ class RetrievalModel(SavesOptimizerState, Retriever):
             raise ValueError(
                 "x: expected Batches (Dataset.batches(...)); for other input call model.adapt(data) first"
             )
+        if isinstance(held := kwargs.get("validation_data"), Batches):
+            kwargs["validation_data"] = held.as_dataset(epochs=1)
         if self.costly_items:
             refresh = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.refresh_index())
             kwargs["callbacks"] = [refresh, *(kwargs.get("callbacks") or ())]

@@ -16,6 +16,7 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.precision import check_precision, precision_scope
+from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.negatives import Negatives
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
@@ -148,6 +149,8 @@ class TwoTower(RetrievalModel):
         precision = precision or keras.mixed_precision.global_policy().name
         check_precision(precision)
         super().__init__(**{"dtype": precision, **kwargs})
+        if isinstance(features, str):
+            raise ValueError(f"features: expected a list of names, got {features!r}")
         unknown = sorted(set(features) - set(FEATURES))
         if unknown:
             raise ValueError(f"features: expected some of {list(FEATURES)}, got {unknown}")
@@ -541,7 +544,8 @@ class TwoTower(RetrievalModel):
         known, weight = inputs["history"], inputs["weight"]
         if isinstance(self.task, FullSoftmax):
             if training:
-                items = self._without_new_items(items, targets)
+                met = self.item_table(tf.range(self.schema.num_items))["item_id"] > 0
+                items = without_unmet(items, met, targets)
             return self._with_profile_loss(
                 lambda q, i: self.task(q, i, targets, known, weight), queries, items, training
             )
@@ -580,16 +584,6 @@ class TwoTower(RetrievalModel):
         alone = loss_of(self.profile.alone(queries, self.embedding_dim), tf.stop_gradient(items), **others)
         # The brackets make the sum the loss itself, to the last digit.
         return loss + (alone - tf.stop_gradient(alone))
-
-    def _without_new_items(self, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Takes the items that training has not met out of the softmax.
-
-        They are no target, so all that it could learn of them is that nobody wants them, and their likes.
-        """
-        met = self.item_table(tf.range(self.schema.num_items))["item_id"] > 0
-        met = tf.tensor_scatter_nd_update(met, targets[:, tf.newaxis], tf.ones_like(targets, tf.bool))
-        bias = tf.where(met, items[:, -1], -1e9)
-        return tf.concat([items[:, :-1], bias[:, tf.newaxis]], axis=1)
 
     # ------------------------------------------------------------------ configuration
 

@@ -21,6 +21,26 @@ def mask_rows(scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(padded, index, floor)[:, :items]
 
 
+def without_unmet(items: tf.Tensor, met: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Takes the items that training has not met out of a softmax over the catalogue, by their bias.
+
+    They are no target, so all that it could learn of them is that nobody wants them, and their likes.
+
+    Args:
+        items: Float [items, dim], the whole catalogue; the last entry is the bias.
+        met: Bool [items], which of them training has met.
+        targets: Integer [batch], rows that stay whether met or not.
+
+    Example:
+        >>> items, met = tf.zeros([3, 2]), tf.constant([True, False, False])
+        >>> without_unmet(items, met, tf.constant([2]))[:, -1].numpy().tolist()
+        [0.0, -1000000000.0, 0.0]
+    """
+    met = tf.tensor_scatter_nd_update(met, targets[:, tf.newaxis], tf.ones_like(targets, tf.bool))
+    bias = tf.where(met, items[:, -1], -1e9)
+    return tf.concat([items[:, :-1], bias[:, tf.newaxis]], axis=1)
+
+
 def column_of(columns: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Returns where among the distinct `columns` int [n] each of `rows` int [...] stands; -1 where it does not.
 

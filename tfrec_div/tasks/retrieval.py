@@ -33,7 +33,7 @@ class InBatchSoftmax(keras.layers.Layer):
 
     def __init__(self, temperature: float = 1.0, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.temperature = temperature
+        self.temperature = _check_temperature(temperature)
 
     def call(
         self,
@@ -131,7 +131,7 @@ class FullSoftmax(keras.layers.Layer):
 
     def __init__(self, temperature: float = 1.0, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.temperature = temperature
+        self.temperature = _check_temperature(temperature)
 
     def call(
         self,
@@ -159,6 +159,12 @@ class FullSoftmax(keras.layers.Layer):
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "temperature": self.temperature}
+
+
+def _check_temperature(temperature: float) -> float:
+    if not temperature > 0:
+        raise ValueError(f"temperature: expected above 0, got {temperature}")
+    return temperature
 
 
 def _log_probability(probability: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfrec_div._keras import keras
+from tfrec_div.towers.history.attention_block import check_heads
 from tfrec_div.towers.history.base import HistoryEncoder
 from tfrec_div.towers.history.gru import GRUHistoryEncoder
 from tfrec_div.towers.history.mean import MeanHistoryEncoder
@@ -25,12 +26,12 @@ def history_layer(
     """Returns an encoder of histories to vectors of `dim` entries.
 
     Args:
-        encoder: A name of `HISTORY_ENCODERS`, or a layer, which must have that output.
+        encoder: A name of `HISTORY_ENCODERS`, or a layer, which must have that output; it reads vectors as long.
         dim: Length of the output.
         half_lives: Of the pools.
 
     Raises:
-        ValueError: An unknown name, or a layer with another output.
+        ValueError: An unknown name, or a layer with another output, or with heads that do not divide `dim`.
 
     Example:
         >>> history_layer("gru", 8).dim
@@ -41,6 +42,9 @@ def history_layer(
         if found != dim:
             expected = f"a layer whose dim is {dim}, the embedding_dim"
             raise ValueError(f"history_encoder: expected {expected}, got {found}")
+        if isinstance(encoder, SelfAttentionHistoryEncoder):
+            # The models' item vectors are as long as the output.
+            check_heads(encoder.num_heads, dim)
         return encoder
     if encoder not in HISTORY_ENCODERS:
         known = ", ".join(HISTORY_ENCODERS)

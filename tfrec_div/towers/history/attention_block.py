@@ -25,10 +25,7 @@ class AttentionBlock(keras.layers.Layer):
     def build(self, input_shape) -> None:
         """Makes the projections, by the shape of the steps that attend."""
         dim = input_shape[-1]
-        if dim % self.num_heads:
-            raise ValueError(
-                f"num_heads: expected a divisor of the vectors' length {dim}, got {self.num_heads}"
-            )
+        check_heads(self.num_heads, dim)
         # Made here, they would follow the global policy.
         common = {"units": dim, "dtype": self.dtype_policy}
         projections = [keras.layers.Dense(use_bias=False, **common) for _ in range(4)]
@@ -65,3 +62,9 @@ class AttentionBlock(keras.layers.Layer):
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "num_heads": self.num_heads, "dropout": self._drops[0].rate}
+
+
+def check_heads(num_heads: int, length: int) -> None:
+    """Refuses a number of heads that does not divide the length of a vector."""
+    if length % num_heads:
+        raise ValueError(f"num_heads: expected a divisor of the vectors' length {length}, got {num_heads}")

@@ -28,6 +28,8 @@ class GRUHistoryEncoder(HistoryEncoder):
 
     def __init__(self, dim: int, units: int | None = None, max_steps: int = 50, **kwargs):
         super().__init__(dim, **kwargs)
+        if units is not None and units < 1:
+            raise ValueError(f"units: expected at least 1, got {units}")
         self.units = units
         self.max_steps = check_steps(max_steps)
         self._gru = keras.layers.GRU(units or dim, name="gru")

@@ -31,6 +31,9 @@ class PooledHistoryEncoder(HistoryEncoder):
     def __init__(self, dim: int, half_lives: Sequence[float] = (4.0, 16.0), **kwargs):
         super().__init__(dim, **kwargs)
         self.half_lives = tuple(half_lives)
+        for steps in self.half_lives:
+            if not steps > 0:
+                raise ValueError(f"half_lives: expected above 0, got {steps}")
 
     def build(self, input_shape) -> None:
         """Makes the decays, the pools' matrices and the weight of an interaction's strength."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfrec_div._keras import keras, tf
 from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.fusion.base import blank
-from tfrec_div.towers.history.attention_block import AttentionBlock
+from tfrec_div.towers.history.attention_block import AttentionBlock, check_heads
 from tfrec_div.towers.history.base import HistoryEncoder, check_steps, latest_steps, places
 
 
@@ -45,6 +45,8 @@ class SelfAttentionHistoryEncoder(HistoryEncoder):
         super().__init__(dim, **kwargs)
         if num_blocks < 1:
             raise ValueError(f"num_blocks: expected at least 1, got {num_blocks}")
+        if num_heads < 1:
+            raise ValueError(f"num_heads: expected at least 1, got {num_heads}")
         self.num_blocks = num_blocks
         self.num_heads = num_heads
         self.max_steps = check_steps(max_steps)
@@ -56,6 +58,8 @@ class SelfAttentionHistoryEncoder(HistoryEncoder):
     def build(self, input_shape) -> None:
         """Makes the vectors of the positions, and that of the strength."""
         length = input_shape["vectors"][-1]
+        # Here, before the blocks': what is raised in a call comes wrapped in text of Keras.
+        check_heads(self.num_heads, length)
         small = keras.initializers.RandomNormal
         self.positions = self.add_weight(
             name="positions", shape=(self.max_steps, length), initializer=small(stddev=0.02)

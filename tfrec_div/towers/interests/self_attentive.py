@@ -35,6 +35,8 @@ class SelfAttentiveInterests(InterestExtractor):
 
     def __init__(self, interests: int, dim: int, units: int | None = None, max_steps: int = 100, **kwargs):
         super().__init__(interests, dim, max_steps, **kwargs)
+        if units is not None and units < 1:
+            raise ValueError(f"units: expected at least 1, got {units}")
         self.units = units
 
     def build(self, input_shape) -> None:
