@@ -231,3 +231,17 @@ def test_towers_that_are_trained_are_refused(shop):
         InterestFusion(shop.schema, text=trained)
     with pytest.raises(ValueError, match="loss: expected 'auto', 'full' or 'in_batch', got 'pairs'"):
         InterestFusion(shop.schema, loss="pairs")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dimensions": "price"}, "dimensions: expected a list of names, got 'price'"),
+        ({"embedding_dim": 0}, "embedding_dim: expected at least 1, got 0"),
+        ({"recency_half_life": 0}, "recency_half_life: expected above 0, got 0"),
+        ({"recency_half_life": float("nan")}, "recency_half_life: expected above 0, got nan"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_name(shop, options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        InterestFusion(shop.schema, **options)

@@ -46,6 +46,11 @@ def test_gradients_of_attention_are_finite_for_users_without_any_dimension():
     assert all(np.isfinite(gradient).all() for gradient in tape.gradient(value, attention.weights))
 
 
+def test_attention_over_nothing_is_refused():
+    with pytest.raises(ValueError, match="^num_dimensions: expected at least 1, got 0$"):
+        DimensionAttention(0)
+
+
 # ---------------------------------------------------------------- interests
 
 BRANDS = np.array([[1], [2], [1], [0]])

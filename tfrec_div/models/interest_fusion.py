@@ -101,6 +101,12 @@ class InterestFusion(RetrievalModel):
         super().__init__(**kwargs)
         if loss not in ("auto", "full", "in_batch"):
             raise ValueError(f"loss: expected 'auto', 'full' or 'in_batch', got {loss!r}")
+        if isinstance(dimensions, str):
+            raise ValueError(f"dimensions: expected a list of names, got {dimensions!r}")
+        if embedding_dim < 1:
+            raise ValueError(f"embedding_dim: expected at least 1, got {embedding_dim}")
+        if not recency_half_life > 0:
+            raise ValueError(f"recency_half_life: expected above 0, got {recency_half_life}")
         self.schema = schema
         self.text_encoder = TextEncoder.from_pretrained(text) if isinstance(text, str) else text
         self.image_encoder = _image_encoder(image)
