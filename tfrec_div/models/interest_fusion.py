@@ -113,6 +113,12 @@ class InterestFusion(RetrievalModel):
         for name, encoder in (("text", self.text_encoder), ("image", self.image_encoder)):
             if is_trained(encoder):
                 raise ValueError(f"{name}: expected a frozen tower, got one that is trained")
+        if self.text_encoder is not None and not (
+            schema.features_of("item", "text") or "review" in schema.interaction_columns
+        ):
+            raise ValueError(
+                "text: expected a schema whose items have a text or whose users write reviews, got one without"
+            )
         encoders = self.text_encoder, self.image_encoder
         there = dimension_views(schema, embedding_dim, *encoders)
         known = (*there, COLLABORATIVE)
