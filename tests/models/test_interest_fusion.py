@@ -181,6 +181,20 @@ def test_dimensions_learn_as_if_alone_beside_ids(shop, model):
         np.testing.assert_allclose(beside, alone, rtol=1e-3, atol=1e-6)
 
 
+def loss_by_popularity(data):
+    """The mean loss over a data set's examples of going by how often items are taken, the history left out."""
+    counts = np.bincount(data.interactions.item, minlength=len(data.catalog)) + 1.0
+    total = rows = 0
+    for batch in data.batches(128, shuffle=False):
+        target, history = batch["item_id"].numpy(), batch["history"].numpy()
+        left = np.tile(counts, (len(target), 1))
+        user, step = np.nonzero((history >= 0) & (history != target[:, np.newaxis]))
+        left[user, history[user, step]] = 0
+        losses = np.log(left.sum(axis=1) / counts[target])
+        total, rows = total + float(losses @ batch["weight"].numpy()), rows + len(target)
+    return total / rows
+
+
 def test_where_users_choose_by_chance_it_finds_no_more_than_chance():
     random = np.random.default_rng(0)
     # Every user takes items at random: whatever the model says of the last one, it cannot know it.
@@ -197,10 +211,13 @@ def test_where_users_choose_by_chance_it_finds_no_more_than_chance():
     model = InterestFusion(train.schema, text="tiny", embedding_dim=8)
     assert "sentiment" in model.dimensions
     model.compile()
-    model.fit(train.batches(128), epochs=3, verbose=0)
+    losses = model.fit(train.batches(128), epochs=3, verbose=0).history["loss"]
     found = model.evaluate(test.batches(64, context=train, shuffle=False), verbose=0, return_dict=True)
     # 10 of the 49 that are left: .204, with a standard error of .033 over 150 users.
     assert found["recall_at_10"] < 0.204 + 3 * 0.033
+    # What training reports of the last epoch is no better than a ranking by popularity, which is all there is to know:
+    # a target that reached its own query would lower it, by .48 where it stands in its own history.
+    assert losses[-1] > loss_by_popularity(train) - 0.02
 
 
 def test_config_and_files_round_trip(shop, model, tmp_path):
@@ -268,3 +285,18 @@ def test_columns_named_like_what_is_made_are_dimensions_of_their_own():
     model = fitted(data, epochs=1, text="tiny", image=td.ImageEncoder(32, weights=None))
     own = ("content", "look", "recency", "collaborative")
     assert sorted(model.dimensions) == sorted([*own, "text", "first_seen", "image"])
+
+
+@pytest.mark.parametrize("loss", ["full", "in_batch"])
+def test_under_a_global_mixed_policy_it_is_the_same_model(shop, loss):
+    expected = fitted(shop, epochs=1, loss=loss)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = fitted(shop, epochs=1, loss=loss)
+        query = model.query_of(shop, range(5))
+        scores = model.scores(query)
+        assert InterestFusion(shop.schema, text="tiny", embedding_dim=8).compute_dtype == "float32"
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert {weight.dtype.name for weight in model.trainable_weights} == {"float32"}
+    np.testing.assert_allclose(scores, expected.scores(query), rtol=1e-4, atol=1e-4)

@@ -12,6 +12,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.retrieval_model import RetrievalModel
+from tfrec_div.precision import precision_scope
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.towers.dimensions.attention import DimensionAttention
 from tfrec_div.towers.dimensions.features import (
@@ -98,7 +99,7 @@ class InterestFusion(RetrievalModel):
         recency_half_life: float = 16.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         if loss not in ("auto", "full", "in_batch"):
             raise ValueError(f"loss: expected 'auto', 'full' or 'in_batch', got {loss!r}")
         if isinstance(dimensions, str):
@@ -154,9 +155,11 @@ class InterestFusion(RetrievalModel):
             start = keras.initializers.Constant(np.log(START_SCALE * len(views)))
             self.log_scale = self.add_weight(name="log_scale", initializer=start, **scalar)
         if COLLABORATIVE in self.dimensions:
-            self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
-            self.own_interest = PooledHistoryEncoder(embedding_dim, half_lives, name="collaborative")
-            self.drop = RepeatableDropout(dropout)
+            # The other layers are float32 by themselves.
+            with precision_scope("float32"):
+                self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
+                self.own_interest = PooledHistoryEncoder(embedding_dim, half_lives, name="collaborative")
+                self.drop = RepeatableDropout(dropout)
             self.gate = self.add_weight(name="gate", initializer="zeros", trainable=bool(views), **scalar)
         per_item = {"shape": (schema.num_items,), "initializer": "zeros", "dtype": "float32"}
         self.item_bias = self.add_weight(name="item_bias", **per_item)
