@@ -128,6 +128,24 @@ def test_concentration_is_standard_over_the_users():
     np.testing.assert_allclose(user.concentration.numpy().std(axis=0), 1, atol=0.05)
 
 
+def test_what_is_usual_is_read_from_a_sample_of_many_users(monkeypatch):
+    shop = make_synthetic(200, 60, 15, images=False)
+    features = {**shop.catalog.encoded(), "items/first_seen": np.zeros((60, 2), np.float32)}
+    read = []
+    latest = Interactions.latest
+    monkeypatch.setattr(module, "SAMPLE", 120)
+    monkeypatch.setattr(Interactions, "latest", lambda log, u, n: read.append(len(u)) or latest(log, u, n))
+    layers = [DimensionInterests(dimension_views(shop.schema, 8), 60) for _ in range(2)]
+    for layer in layers:
+        layer.fill(features, shop.interactions)
+    assert sum(read) == 2 * 120
+    np.testing.assert_array_equal(layers[0].mean, layers[1].mean)
+    # The sample stands for all: means of 120 of 200 users, within some four of their standard errors.
+    user = layers[0](*map(tf.constant, latest(shop.interactions, np.arange(200), 300)))
+    np.testing.assert_allclose(user.concentration.numpy().mean(axis=0), 0, atol=0.25)
+    np.testing.assert_allclose(user.concentration.numpy().std(axis=0), 1, atol=0.3)
+
+
 def test_interests_are_made_again_of_their_configuration():
     layer = brand_and_place({"place": 2.0})
     again = keras.layers.deserialize(keras.layers.serialize(layer))
