@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,8 +101,25 @@ def test_weights_add_up_to_one_over_what_a_user_has(shop, model):
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
     _, shares = model.dimension_shares(shop, range(60))
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    # The deviation over the items of what each adds, from all that it adds.
+    moved = model.contributions(shop, range(60), range(50))[1].std(axis=1)
+    np.testing.assert_allclose(shares, moved / moved.sum(axis=1, keepdims=True), atol=1e-4)
+    assert not model.dimension_shares(shop, [-1])[1].any()
     # Nobody has interests in nothing.
     assert not model.dimension_weights(shop, [-1])[1].any()
+
+
+def test_shares_of_many_users_need_no_table_of_users_and_items(shop, model):
+    users = np.tile(np.arange(60), 50)
+    tracemalloc.start()
+    try:
+        _, shares = model.dimension_shares(shop, users)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(shares[-60:], model.dimension_shares(shop, range(60))[1], atol=1e-5)
+    # 3,000 users, 50 items, 5 dimensions of 4 bytes.
+    assert peak < 3000 * 50 * 5 * 4
 
 
 def test_a_dimension_that_a_users_items_lack_is_left_out():
@@ -121,7 +140,8 @@ def test_dimensions_can_be_left_out(shop):
     model = fitted(shop, epochs=1, dimensions=["brand", "recency"])
     assert model.dimensions == ("recency", "brand")
     assert model.dimension_weights(shop, [0])[1].shape == (1, 2)
-    ids = fitted(shop, epochs=1, dimensions=["collaborative"])
+    ids = fitted(shop, epochs=1, dimensions=["collaborative"], embedding_dim=1)
+    assert ids.dimension_shares(shop, [0, -1])[1].tolist() == [[1.0], [0.0]]
     assert ids.dimension_weights(shop, [0, -1])[1].tolist() == [[1.0], [0.0]]
     with pytest.raises(ValueError, match=r"dimensions: expected some of \['recency', .*got \['colour'\]"):
         InterestFusion(shop.schema, ["colour"])

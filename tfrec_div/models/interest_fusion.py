@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.dimension_readings import DimensionReadings
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.precision import precision_scope
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
@@ -41,7 +42,7 @@ NEVER = -1e9
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class InterestFusion(RetrievalModel):
+class InterestFusion(DimensionReadings, RetrievalModel):
     """Retrieval by a user's interests in content, look, sentiment, recency, price, brand, category and ids.
 
     Each dimension has an encoder of its own, which views all items, and an interest vector p_d of the user, made of
@@ -254,80 +255,6 @@ class InterestFusion(RetrievalModel):
         met = tf.reduce_any((self._codes(history) > 0) & (strength > 0), axis=1, keepdims=True)
         others = tf.reduce_any(weights > 0, axis=1, keepdims=True)
         return tf.where(met, tf.where(others, tf.sigmoid(self.gate), 1.0), 0.0)
-
-    # ------------------------------------------------------------------ why
-
-    def dimension_weights(
-        self, data: Dataset, user_rows: Iterable[int]
-    ) -> tuple[tuple[str, ...], np.ndarray]:
-        """Tells what each dimension counts for with each user: the attention.
-
-        The interests of a user have one length in all dimensions but the collaborative one, so that their weights
-        compare; that of the collaborative one says less, since its vectors are as long as training has made them: see
-        `dimension_shares`.
-
-        Args:
-            data: With the users' histories.
-            user_rows: Rows of users.
-
-        Returns:
-            The names of the dimensions, and float32 [users, dimensions], 1 in sum over those that the user has and 0
-            for others; all 0 for a user without a history.
-        """
-        query = self.query_of(data, user_rows)
-        history, strength = query["history"], query["history_weight"]
-        batch = tf.shape(history)[0]
-        weights, share = tf.zeros([batch, 0]), tf.zeros([batch, 0])
-        if self.interests is not None and self.attention is not None:
-            users = self.interests(history, strength)
-            weights = self.attention(users.concentration, users.present)
-        if self.ids is not None:
-            share = self._share(history, strength, weights)
-            weights *= 1.0 - share
-        return self.dimensions, tf.concat([weights, share], axis=1).numpy()
-
-    def contributions(
-        self, data: Dataset, user_rows: Iterable[int], item_rows: Iterable[int]
-    ) -> tuple[tuple[str, ...], np.ndarray]:
-        """Tells what each dimension adds to the scores of items: with the bias they are the score.
-
-        Args:
-            data: With the users' histories.
-            user_rows: Rows of users.
-            item_rows: Rows of items.
-
-        Returns:
-            The names of the dimensions, and float32 [users, items, dimensions].
-        """
-        queries = self.query_vectors(self.query_of(data, user_rows))[:, :-1]
-        rows = tf.constant(np.asarray(item_rows, np.int32).reshape(-1))
-        items = tf.gather(self.index.vectors, rows)[:, :-1]
-        ends = np.cumsum(self._lengths())
-        parts = [
-            tf.matmul(queries[:, end - length : end], items[:, end - length : end], transpose_b=True)
-            for length, end in zip(self._lengths(), ends, strict=True)
-        ]
-        return self.dimensions, tf.stack(parts, axis=2).numpy()
-
-    def dimension_shares(self, data: Dataset, user_rows: Iterable[int]) -> tuple[tuple[str, ...], np.ndarray]:
-        """Tells how far each dimension moves the scores of the catalogue's items for each user.
-
-        Args:
-            data: With the users' histories.
-            user_rows: Rows of users.
-
-        Returns:
-            The names of the dimensions, and float32 [users, dimensions]: the standard deviation over the items of
-            what a dimension adds, divided by the sum over the dimensions; all 0 for a user without a history.
-        """
-        names, parts = self.contributions(data, user_rows, range(self.schema.num_items))
-        moved = parts.std(axis=1)
-        return names, moved / np.maximum(moved.sum(axis=1, keepdims=True), 1e-12)
-
-    def _lengths(self) -> list[int]:
-        """Returns how many entries of a vector each dimension has."""
-        lengths = [] if self.interests is None else self.interests.belongs.sum(axis=0).astype(int).tolist()
-        return [*lengths, self.embedding_dim] if self.ids is not None else lengths
 
     # ------------------------------------------------------------------ training
 
