@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,8 +101,25 @@ def test_weights_add_up_to_one_over_what_a_user_has(shop, model):
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
     _, shares = model.dimension_shares(shop, range(60))
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    # The deviation over the items of what each adds, from all that it adds.
+    moved = model.contributions(shop, range(60), range(50))[1].std(axis=1)
+    np.testing.assert_allclose(shares, moved / moved.sum(axis=1, keepdims=True), atol=1e-4)
+    assert not model.dimension_shares(shop, [-1])[1].any()
     # Nobody has interests in nothing.
     assert not model.dimension_weights(shop, [-1])[1].any()
+
+
+def test_shares_of_many_users_need_no_table_of_users_and_items(shop, model):
+    users = np.tile(np.arange(60), 50)
+    tracemalloc.start()
+    try:
+        _, shares = model.dimension_shares(shop, users)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(shares[-60:], model.dimension_shares(shop, range(60))[1], atol=1e-5)
+    # 3,000 users, 50 items, 5 dimensions of 4 bytes.
+    assert peak < 3000 * 50 * 5 * 4
 
 
 def test_a_dimension_that_a_users_items_lack_is_left_out():
@@ -121,7 +140,8 @@ def test_dimensions_can_be_left_out(shop):
     model = fitted(shop, epochs=1, dimensions=["brand", "recency"])
     assert model.dimensions == ("recency", "brand")
     assert model.dimension_weights(shop, [0])[1].shape == (1, 2)
-    ids = fitted(shop, epochs=1, dimensions=["collaborative"])
+    ids = fitted(shop, epochs=1, dimensions=["collaborative"], embedding_dim=1)
+    assert ids.dimension_shares(shop, [0, -1])[1].tolist() == [[1.0], [0.0]]
     assert ids.dimension_weights(shop, [0, -1])[1].tolist() == [[1.0], [0.0]]
     with pytest.raises(ValueError, match=r"dimensions: expected some of \['recency', .*got \['colour'\]"):
         InterestFusion(shop.schema, ["colour"])
@@ -181,6 +201,20 @@ def test_dimensions_learn_as_if_alone_beside_ids(shop, model):
         np.testing.assert_allclose(beside, alone, rtol=1e-3, atol=1e-6)
 
 
+def loss_by_popularity(data):
+    """The mean loss over a data set's examples of going by how often items are taken, the history left out."""
+    counts = np.bincount(data.interactions.item, minlength=len(data.catalog)) + 1.0
+    total = rows = 0
+    for batch in data.batches(128, shuffle=False):
+        target, history = batch["item_id"].numpy(), batch["history"].numpy()
+        left = np.tile(counts, (len(target), 1))
+        user, step = np.nonzero((history >= 0) & (history != target[:, np.newaxis]))
+        left[user, history[user, step]] = 0
+        losses = np.log(left.sum(axis=1) / counts[target])
+        total, rows = total + float(losses @ batch["weight"].numpy()), rows + len(target)
+    return total / rows
+
+
 def test_where_users_choose_by_chance_it_finds_no_more_than_chance():
     random = np.random.default_rng(0)
     # Every user takes items at random: whatever the model says of the last one, it cannot know it.
@@ -197,10 +231,13 @@ def test_where_users_choose_by_chance_it_finds_no_more_than_chance():
     model = InterestFusion(train.schema, text="tiny", embedding_dim=8)
     assert "sentiment" in model.dimensions
     model.compile()
-    model.fit(train.batches(128), epochs=3, verbose=0)
+    losses = model.fit(train.batches(128), epochs=3, verbose=0).history["loss"]
     found = model.evaluate(test.batches(64, context=train, shuffle=False), verbose=0, return_dict=True)
     # 10 of the 49 that are left: .204, with a standard error of .033 over 150 users.
     assert found["recall_at_10"] < 0.204 + 3 * 0.033
+    # What training reports of the last epoch is no better than a ranking by popularity, which is all there is to know:
+    # a target that reached its own query would lower it, by .48 where it stands in its own history.
+    assert losses[-1] > loss_by_popularity(train) - 0.02
 
 
 def test_config_and_files_round_trip(shop, model, tmp_path):
@@ -231,3 +268,55 @@ def test_towers_that_are_trained_are_refused(shop):
         InterestFusion(shop.schema, text=trained)
     with pytest.raises(ValueError, match="loss: expected 'auto', 'full' or 'in_batch', got 'pairs'"):
         InterestFusion(shop.schema, loss="pairs")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dimensions": "price"}, "dimensions: expected a list of names, got 'price'"),
+        ({"embedding_dim": 0}, "embedding_dim: expected at least 1, got 0"),
+        ({"recency_half_life": 0}, "recency_half_life: expected above 0, got 0"),
+        ({"recency_half_life": float("nan")}, "recency_half_life: expected above 0, got nan"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_name(shop, options, message):
+    with pytest.raises(ValueError, match=message):
+        InterestFusion(shop.schema, **options)
+
+
+def test_a_text_tower_with_nothing_to_read_is_refused():
+    log = pd.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": [1]})
+    with pytest.raises(
+        ValueError, match=r"text: expected a schema whose items have a text or .*, got one without"
+    ):
+        InterestFusion(from_frames(log).schema, text="tiny")
+    reviewed = from_frames(log.assign(review="fine")).schema
+    assert InterestFusion(reviewed, text="tiny", embedding_dim=4).dimensions[0] == "sentiment"
+
+
+def test_columns_named_like_what_is_made_are_dimensions_of_their_own():
+    data = groups_of_taste()
+    names = {"brand": "text", "price": "first_seen", "kind": "image"}
+    items = pd.DataFrame(data.catalog.columns).rename(columns=names).assign(item_id=data.catalog.ids)
+    log = pd.DataFrame({"user_id": data.users.ids[data.interactions.user]})
+    log = log.assign(item_id=data.catalog.ids[data.interactions.item], timestamp=data.interactions.timestamp)
+    kinds = {"text": "category", "first_seen": "number", "image": "category"}
+    data = from_frames(log, items.assign(title="a thing"), features={"items": kinds})
+    model = fitted(data, epochs=1, text="tiny", image=td.ImageEncoder(32, weights=None))
+    own = ("content", "look", "recency", "collaborative")
+    assert sorted(model.dimensions) == sorted([*own, "text", "first_seen", "image"])
+
+
+@pytest.mark.parametrize("loss", ["full", "in_batch"])
+def test_under_a_global_mixed_policy_it_is_the_same_model(shop, loss):
+    expected = fitted(shop, epochs=1, loss=loss)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = fitted(shop, epochs=1, loss=loss)
+        query = model.query_of(shop, range(5))
+        scores = model.scores(query)
+        assert InterestFusion(shop.schema, text="tiny", embedding_dim=8).compute_dtype == "float32"
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert {weight.dtype.name for weight in model.trainable_weights} == {"float32"}
+    np.testing.assert_allclose(scores, expected.scores(query), rtol=1e-4, atol=1e-4)

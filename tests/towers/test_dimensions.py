@@ -12,9 +12,15 @@ from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.synthetic import make_synthetic
 from tfrec_div.towers.dimensions import interests as module
 from tfrec_div.towers.dimensions.attention import DimensionAttention
-from tfrec_div.towers.dimensions.features import dimension_views, first_seen
+from tfrec_div.towers.dimensions.features import (
+    dimension_features,
+    dimension_spec,
+    dimension_views,
+    first_seen,
+)
 from tfrec_div.towers.dimensions.interests import DimensionInterests
 from tfrec_div.towers.dimensions.opinions import ratings_of_items, reviews_of_items
+from tfrec_div.towers.image import ImageEncoder
 from tfrec_div.towers.text import TextEncoder
 from tfrec_div.towers.views import CodeView
 
@@ -44,6 +50,11 @@ def test_gradients_of_attention_are_finite_for_users_without_any_dimension():
     with tf.GradientTape() as tape:
         value = tf.reduce_sum(attention(tf.constant([[99.0, -99.0]]), tf.constant([[False, False]])))
     assert all(np.isfinite(gradient).all() for gradient in tape.gradient(value, attention.weights))
+
+
+def test_attention_over_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"^num_dimensions: expected at least 1, got 0$"):
+        DimensionAttention(0)
 
 
 # ---------------------------------------------------------------- interests
@@ -110,11 +121,29 @@ def test_many_items_are_looked_up_with_the_same_result(monkeypatch):
 def test_concentration_is_standard_over_the_users():
     shop = make_synthetic(200, 60, 15, images=False)
     layer = DimensionInterests(dimension_views(shop.schema, 8), 60)
-    features = {**shop.catalog.encoded(), "first_seen": np.zeros((60, 2), np.float32)}
+    features = {**shop.catalog.encoded(), "items/first_seen": np.zeros((60, 2), np.float32)}
     layer.fill(features, shop.interactions)
     user = layer(*map(tf.constant, shop.interactions.latest(np.arange(200), 300)))
     np.testing.assert_allclose(user.concentration.numpy().mean(axis=0), 0, atol=0.05)
     np.testing.assert_allclose(user.concentration.numpy().std(axis=0), 1, atol=0.05)
+
+
+def test_what_is_usual_is_read_from_a_sample_of_many_users(monkeypatch):
+    shop = make_synthetic(200, 60, 15, images=False)
+    features = {**shop.catalog.encoded(), "items/first_seen": np.zeros((60, 2), np.float32)}
+    read = []
+    latest = Interactions.latest
+    monkeypatch.setattr(module, "SAMPLE", 120)
+    monkeypatch.setattr(Interactions, "latest", lambda log, u, n: read.append(len(u)) or latest(log, u, n))
+    layers = [DimensionInterests(dimension_views(shop.schema, 8), 60) for _ in range(2)]
+    for layer in layers:
+        layer.fill(features, shop.interactions)
+    assert sum(read) == 2 * 120
+    np.testing.assert_array_equal(layers[0].mean, layers[1].mean)
+    # The sample stands for all: means of 120 of 200 users, within some four of their standard errors.
+    user = layers[0](*map(tf.constant, latest(shop.interactions, np.arange(200), 300)))
+    np.testing.assert_allclose(user.concentration.numpy().mean(axis=0), 0, atol=0.25)
+    np.testing.assert_allclose(user.concentration.numpy().std(axis=0), 1, atol=0.3)
 
 
 def test_interests_are_made_again_of_their_configuration():
@@ -136,8 +165,62 @@ def test_dimensions_are_those_that_the_schema_has(shop):
     bare = dimension_views(from_frames(log).schema, 8)
     assert {name: list(views) for name, views in bare.items()} == {
         "sentiment": ["ratings/liked"],
-        "recency": ["first_seen"],
+        "recency": ["items/first_seen"],
     }
+
+
+@pytest.mark.parametrize("name", ["content", "look", "sentiment", "recency", "collaborative"])
+@pytest.mark.parametrize("kind", ["category", "number"])
+def test_columns_that_are_named_like_a_dimension_are_refused(name, kind):
+    log = pd.DataFrame({"user_id": ["u"], "item_id": ["a"]})
+    items = pd.DataFrame({"item_id": ["a"], name: [1]})
+    schema = from_frames(log, items, features={"items": {name: kind}}).schema
+    with pytest.raises(ValueError, match=rf"no {kind} of the items .* got '{name}'; rename the column$"):
+        dimension_views(schema, 8)
+
+
+def test_a_date_may_be_called_recency():
+    log = pd.DataFrame({"user_id": ["u"], "item_id": ["a"]})
+    items = pd.DataFrame({"item_id": ["a"], "recency": ["2020-01-01"]})
+    schema = from_frames(log, items, features={"items": {"recency": "timestamp"}}).schema
+    assert {name: list(views) for name, views in dimension_views(schema, 8).items()} == {
+        "recency": ["recency"]
+    }
+
+
+def test_columns_named_like_what_is_made_keep_their_values():
+    log = [(f"u{n}", item, day + n) for item, day in (("a", 0), ("b", 4)) for n in range(5)]
+    items = pd.DataFrame(
+        {
+            "item_id": ["a", "b"],
+            "title": ["one", "two"],
+            "first_seen": [3.0, 1.0],
+            "text": ["x", ""],
+            "image": ["p", "q"],
+        }
+    )
+    kinds = {"first_seen": "number", "text": "category", "image": "category"}
+    data = from_frames(
+        pd.DataFrame(log, columns=["user_id", "item_id", "timestamp"]), items, features={"items": kinds}
+    )
+    encoder, pictures = TextEncoder.from_pretrained("tiny"), ImageEncoder(32, weights=None)
+    features = dimension_features(data, encoder, pictures, progress=False)
+    rows = data.schema.item_rows(["a", "b"])
+    assert features["first_seen"][rows].tolist() == [[1.0, 1.0], [-1.0, 1.0]]
+    assert features["text"][rows].tolist() == [[1], [0]]
+    assert features["image"][rows].tolist() == [[1], [2]]
+    spec = dimension_spec(data.schema, encoder, pictures)
+    assert {name: (values.shape[1:], values.dtype) for name, values in features.items()} == spec
+    views = dimension_views(data.schema, 8, encoder, pictures)
+    assert set(views) == {"content", "look", "recency", "first_seen", "text", "image"}
+    read = [name for parts in views.values() for name in parts]
+    assert len(set(read)) == len(read) == 6
+
+
+def test_a_text_tower_reads_reviews_alone_where_items_have_no_text():
+    log = pd.DataFrame({"user_id": ["u"], "item_id": ["a"], "review": ["fine"]})
+    views = dimension_views(from_frames(log).schema, 8, TextEncoder.from_pretrained("tiny"))
+    assert list(views) == ["sentiment"]
 
 
 def test_few_interactions_do_not_tell_when_an_item_appeared():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.dimension_readings import DimensionReadings
 from tfrec_div.models.retrieval_model import RetrievalModel
+from tfrec_div.precision import precision_scope
 from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.towers.dimensions.attention import DimensionAttention
@@ -39,7 +41,7 @@ START_SCALE = 0.3
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class InterestFusion(RetrievalModel):
+class InterestFusion(DimensionReadings, RetrievalModel):
     """Retrieval by a user's interests in content, look, sentiment, recency, price, brand, category and ids.
 
     Each dimension has an encoder of its own, which views all items, and an interest vector p_d of the user, made of
@@ -97,15 +99,27 @@ class InterestFusion(RetrievalModel):
         recency_half_life: float = 16.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         if loss not in ("auto", "full", "in_batch"):
             raise ValueError(f"loss: expected 'auto', 'full' or 'in_batch', got {loss!r}")
+        if isinstance(dimensions, str):
+            raise ValueError(f"dimensions: expected a list of names, got {dimensions!r}")
+        if embedding_dim < 1:
+            raise ValueError(f"embedding_dim: expected at least 1, got {embedding_dim}")
+        if not recency_half_life > 0:
+            raise ValueError(f"recency_half_life: expected above 0, got {recency_half_life}")
         self.schema = schema
         self.text_encoder = TextEncoder.from_pretrained(text) if isinstance(text, str) else text
         self.image_encoder = _image_encoder(image)
         for name, encoder in (("text", self.text_encoder), ("image", self.image_encoder)):
             if is_trained(encoder):
                 raise ValueError(f"{name}: expected a frozen tower, got one that is trained")
+        if self.text_encoder is not None and not (
+            schema.features_of("item", "text") or "review" in schema.interaction_columns
+        ):
+            raise ValueError(
+                "text: expected a schema whose items have a text or whose users write reviews, got one without"
+            )
         encoders = self.text_encoder, self.image_encoder
         there = dimension_views(schema, embedding_dim, *encoders)
         known = (*there, COLLABORATIVE)
@@ -141,9 +155,11 @@ class InterestFusion(RetrievalModel):
             start = keras.initializers.Constant(np.log(START_SCALE * len(views)))
             self.log_scale = self.add_weight(name="log_scale", initializer=start, **scalar)
         if COLLABORATIVE in self.dimensions:
-            self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
-            self.own_interest = PooledHistoryEncoder(embedding_dim, half_lives, name="collaborative")
-            self.drop = RepeatableDropout(dropout)
+            # The other layers are float32 by themselves.
+            with precision_scope("float32"):
+                self.ids = CodeEncoder(schema.num_items, embedding_dim, name="ids")
+                self.own_interest = PooledHistoryEncoder(embedding_dim, half_lives, name="collaborative")
+                self.drop = RepeatableDropout(dropout)
             self.gate = self.add_weight(name="gate", initializer="zeros", trainable=bool(views), **scalar)
         per_item = {"shape": (schema.num_items,), "initializer": "zeros", "dtype": "float32"}
         self.item_bias = self.add_weight(name="item_bias", **per_item)
@@ -238,80 +254,6 @@ class InterestFusion(RetrievalModel):
         met = tf.reduce_any((self._codes(history) > 0) & (strength > 0), axis=1, keepdims=True)
         others = tf.reduce_any(weights > 0, axis=1, keepdims=True)
         return tf.where(met, tf.where(others, tf.sigmoid(self.gate), 1.0), 0.0)
-
-    # ------------------------------------------------------------------ why
-
-    def dimension_weights(
-        self, data: Dataset, user_rows: Iterable[int]
-    ) -> tuple[tuple[str, ...], np.ndarray]:
-        """Tells what each dimension counts for with each user: the attention.
-
-        The interests of a user have one length in all dimensions but the collaborative one, so that their weights
-        compare; that of the collaborative one says less, since its vectors are as long as training has made them: see
-        `dimension_shares`.
-
-        Args:
-            data: With the users' histories.
-            user_rows: Rows of users.
-
-        Returns:
-            The names of the dimensions, and float32 [users, dimensions], 1 in sum over those that the user has and 0
-            for others; all 0 for a user without a history.
-        """
-        query = self.query_of(data, user_rows)
-        history, strength = query["history"], query["history_weight"]
-        batch = tf.shape(history)[0]
-        weights, share = tf.zeros([batch, 0]), tf.zeros([batch, 0])
-        if self.interests is not None and self.attention is not None:
-            users = self.interests(history, strength)
-            weights = self.attention(users.concentration, users.present)
-        if self.ids is not None:
-            share = self._share(history, strength, weights)
-            weights *= 1.0 - share
-        return self.dimensions, tf.concat([weights, share], axis=1).numpy()
-
-    def contributions(
-        self, data: Dataset, user_rows: Iterable[int], item_rows: Iterable[int]
-    ) -> tuple[tuple[str, ...], np.ndarray]:
-        """Tells what each dimension adds to the scores of items: with the bias they are the score.
-
-        Args:
-            data: With the users' histories.
-            user_rows: Rows of users.
-            item_rows: Rows of items.
-
-        Returns:
-            The names of the dimensions, and float32 [users, items, dimensions].
-        """
-        queries = self.query_vectors(self.query_of(data, user_rows))[:, :-1]
-        rows = tf.constant(np.asarray(item_rows, np.int32).reshape(-1))
-        items = tf.gather(self.index.vectors, rows)[:, :-1]
-        ends = np.cumsum(self._lengths())
-        parts = [
-            tf.matmul(queries[:, end - length : end], items[:, end - length : end], transpose_b=True)
-            for length, end in zip(self._lengths(), ends, strict=True)
-        ]
-        return self.dimensions, tf.stack(parts, axis=2).numpy()
-
-    def dimension_shares(self, data: Dataset, user_rows: Iterable[int]) -> tuple[tuple[str, ...], np.ndarray]:
-        """Tells how far each dimension moves the scores of the catalogue's items for each user.
-
-        Args:
-            data: With the users' histories.
-            user_rows: Rows of users.
-
-        Returns:
-            The names of the dimensions, and float32 [users, dimensions]: the standard deviation over the items of
-            what a dimension adds, divided by the sum over the dimensions; all 0 for a user without a history.
-        """
-        names, parts = self.contributions(data, user_rows, range(self.schema.num_items))
-        moved = parts.std(axis=1)
-        return names, moved / np.maximum(moved.sum(axis=1, keepdims=True), 1e-12)
-
-    def _lengths(self) -> list[int]:
-        """Returns how many entries of a vector each dimension has."""
-        lengths = [] if self.interests is None else self.interests.belongs.sum(axis=0).astype(int).tolist()
-        return [*lengths, self.embedding_dim] if self.ids is not None else lengths
 
     # ------------------------------------------------------------------ training
 

@@ -35,7 +35,7 @@ class DimensionAttention(keras.layers.Layer):
     def __init__(self, num_dimensions: int, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         if num_dimensions < 1:
-            raise ValueError(f"num_dimensions must be at least 1, got {num_dimensions}")
+            raise ValueError(f"num_dimensions: expected at least 1, got {num_dimensions}")
         self.num_dimensions = num_dimensions
         self.prior = self.add_weight(name="prior", shape=(num_dimensions,), initializer="zeros")
         self.slope = self.add_weight(

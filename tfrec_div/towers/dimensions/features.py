@@ -10,13 +10,15 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.features import Category, Number, Timestamp
 from tfrec_div.data.schema import Schema
 from tfrec_div.towers.dimensions.opinions import ratings_of_items, reviews_of_items
-from tfrec_div.towers.item_tower import column_spec, encode_items
+from tfrec_div.towers.item_tower import column_spec, encode_columns, encode_items
 from tfrec_div.towers.views import CodeView, NumberView, VectorView, View
 
 COLLABORATIVE = "collaborative"
 CONTENT, LOOK, SENTIMENT, RECENCY = "content", "look", "sentiment", "recency"
-# Features that are no columns of the items.
-TEXT, IMAGE, REVIEWS, RATINGS, FIRST_SEEN = "text", "image", "reviews/said", "ratings/liked", "first_seen"
+OWN_NAMES = (CONTENT, LOOK, SENTIMENT, RECENCY, COLLABORATIVE)
+# Features that are no columns of the items; nor is a column named like one.
+TEXT, IMAGE = "items/text", "items/image"
+REVIEWS, RATINGS, FIRST_SEEN = "reviews/said", "ratings/liked", "items/first_seen"
 # Of an item that too few have taken, the first time says who these are.
 ENOUGH = 5
 
@@ -34,15 +36,26 @@ def dimension_views(schema: Schema, dim: int, text=None, image=None) -> dict[str
         text: Frozen text encoder or None.
         image: Frozen image encoder or None.
 
+    Raises:
+        ValueError: If a number or category of the items is named like one of the dimensions above.
+
     Example:
         >>> from tfrec_div.data.synthetic import make_synthetic
         >>> list(dimension_views(make_synthetic(20, 15, images=False).schema, dim=8))
         ['recency', 'categories', 'price', 'brand']
     """
+    for kind in ("number", "category"):
+        for feature in schema.features_of("item", kind):
+            if feature.name in OWN_NAMES:
+                raise ValueError(
+                    f"schema: expected no {kind} of the items to be named like a dimension "
+                    f"({', '.join(OWN_NAMES)}), got {feature.name!r}; rename the column"
+                )
     views: dict[str, dict[str, View]] = {CONTENT: {}, LOOK: {}, SENTIMENT: {}, RECENCY: {}}
     columns = schema.interaction_columns
     if text is not None:
-        views[CONTENT][TEXT] = VectorView(text.dim, dim)
+        if schema.features_of("item", "text"):
+            views[CONTENT][TEXT] = VectorView(text.dim, dim)
         if "review" in columns:
             views[SENTIMENT][REVIEWS] = VectorView(text.dim, dim)
     if image is not None:
@@ -86,7 +99,12 @@ def dimension_features(
         progress: Whether to show progress bars.
     """
     met = data.interactions.item_counts() > 0
-    features = encode_items(data.catalog, met, text, image, cache_dir=cache_dir, progress=progress)
+    texts = {TEXT: data.catalog.texts()}
+    features = encode_items(data.catalog, met, text, image, cache_dir, progress, texts)
+    if image is not None:
+        features[IMAGE] = features.pop("image")
+    # A column may be named "image", too.
+    features |= encode_columns(data.catalog)
     features[RATINGS] = ratings_of_items(data.interactions)
     features[FIRST_SEEN] = first_seen(data)
     if text is not None:

@@ -14,6 +14,8 @@ from tfrec_div.towers.views import View
 # Items that are encoded at once when a catalogue is read, and users when their histories are.
 BATCH = 4096
 USERS = 256
+# What is usual is read from so many users at most.
+SAMPLE = 20_000
 # Latest items of a history that are read to learn what is usual among users.
 STEPS = 300
 # Above, a product with a matrix of users and items costs more than to look up the items of the histories.
@@ -109,6 +111,8 @@ class DimensionInterests(keras.layers.Layer):
         counts = np.bincount(events.item, weights=events.strength(), minlength=self.num_items)
         self.encode_items(features, events.item_counts() > 0, counts)
         users = np.flatnonzero(events.user_counts() > 1).astype(np.int32)
+        if len(users) > SAMPLE:
+            users = np.sort(np.random.default_rng(0).choice(users, SAMPLE, replace=False))
         self.mean.assign(tf.zeros_like(self.mean))
         self.scale.assign(tf.ones_like(self.scale))
         found, known = [], []
