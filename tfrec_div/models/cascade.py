@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.models.ensemble import as_read_by, comparable, compile_parts
@@ -105,6 +107,27 @@ class Cascade(Retriever):
         """Trains both models in turn on the same arguments; returns the history of the second."""
         self.first.fit(x, *args, **kwargs)
         return self.second.fit(x, *args, **kwargs)
+
+    def with_items(self, data: Dataset) -> Cascade:
+        """Returns the same cascade of models that have more items; see `Retriever.with_items`.
+
+        Args:
+            data: Whose items are the models', and new ones after them.
+        """
+        first: Any = self.first
+        second: Any = self.second
+        reads_first, reads_second = (
+            getattr(one, "content", None) is other for one, other in ((second, first), (first, second))
+        )
+        if reads_second:
+            larger = second.with_items(data)
+            stages = first.with_items(data, content=larger), larger
+        elif reads_first:
+            larger = first.with_items(data)
+            stages = larger, second.with_items(data, content=larger)
+        else:
+            stages = first.with_items(data), second.with_items(data)
+        return type(self)(*stages, self.num_candidates, name=self.name)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
