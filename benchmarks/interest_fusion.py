@@ -157,7 +157,7 @@ def tell_gain(fused: Sequence[np.ndarray], single: Sequence[np.ndarray], best: s
     return gain, z
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="*", help="dataset folders with the training parts")
     parser.add_argument("--eval", type=Path, nargs="*", help="held-out pairs of each")
@@ -174,14 +174,22 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=(), help="dimensions that are tried alone; default: all")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    for name in ("eval", "exclude", "candidates"):
+        given, folders = getattr(options, name) or [], options.data or []
+        if len(given) != len(folders) and (given or name == "eval"):
+            parser.error(
+                f"--{name}: expected a file for each folder of --data ({len(folders)}), got {len(given)}"
+            )
     if options.data:
         missing = [None] * len(options.data)
         parts = options.data, options.eval, options.exclude or missing, options.candidates or missing
         splits = [exported(*one) for one in zip(*parts, strict=True)]
     else:
         splits = [planted(options.users, options.items)]
-    text = TextEncoder.from_pretrained(options.text or ("minilm" if options.data else "tiny"))
+    schema, text = splits[0].train.schema, None
+    if schema.features_of("item", "text") or "review" in schema.interaction_columns:
+        text = TextEncoder.from_pretrained(options.text or ("minilm" if options.data else "tiny"))
     image = ImageEncoder(64, weights=None) if options.image or not options.data else None
     run(splits, text, image, options.epochs, options.dim, options.seed, options.only, options.out)
 

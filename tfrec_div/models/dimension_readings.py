@@ -8,7 +8,7 @@ import numpy as np
 
 from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.towers.dimensions.attention import DimensionAttention
 from tfrec_div.towers.dimensions.interests import DimensionInterests
 from tfrec_div.towers.encoders import CodeEncoder
@@ -17,15 +17,18 @@ from tfrec_div.towers.encoders import CodeEncoder
 USERS = 256
 
 
-class DimensionReadings:
-    """Tells why a model of interests in several dimensions, see `InterestFusion`, scores as it does."""
+class DimensionReadings(RetrievalModel):
+    """Base of `InterestFusion`: tells why a model of interests in several dimensions scores as it does."""
 
     dimensions: tuple[str, ...]
     embedding_dim: int
-    index: BruteForce
     interests: DimensionInterests | None
     attention: DimensionAttention | None
     ids: CodeEncoder | None
+
+    def _share(self, history: tf.Tensor, strength: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the weight of the collaborative dimension, float [batch, 1]."""
+        raise NotImplementedError
 
     def dimension_weights(
         self, data: Dataset, user_rows: Iterable[int]

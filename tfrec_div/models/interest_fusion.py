@@ -12,7 +12,6 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.dimension_readings import DimensionReadings
-from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.precision import precision_scope
 from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
@@ -41,7 +40,7 @@ START_SCALE = 0.3
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class InterestFusion(DimensionReadings, RetrievalModel):
+class InterestFusion(DimensionReadings):
     """Retrieval by a user's interests in content, look, sentiment, recency, price, brand, category and ids.
 
     Each dimension has an encoder of its own, which views all items, and an interest vector p_d of the user, made of
