@@ -82,12 +82,49 @@ def test_new_items_score_as_if_they_had_been_there_and_nobody_had_met_them(
     assert len(less.index.vectors.numpy()) == OLD
 
 
-def test_pages_are_those_of_a_recommender_that_has_had_the_items_from_the_start(pair, grown, whole):
-    always = Recommender(pair[0], whole, reranker=MMR(k=4, diversity=0.3), num_candidates=10)
-    users = list(whole.schema.user_ids)
-    np.testing.assert_array_equal(grown.recommend(users).item_ids, always.recommend(users).item_ids)
-    np.testing.assert_allclose(grown.diversity_vectors, always.diversity_vectors, atol=1e-5)
+@pytest.mark.parametrize("diversity", [0.3, 0.9])
+def test_pages_of_old_items_are_those_of_before(pair, small, grown, whole, diversity):
+    before = Recommender(pair[1], small, reranker=MMR(k=4, diversity=0.3), num_candidates=10)
+    users, old = list(whole.schema.user_ids), list(small.schema.item_ids)
+    expected = before.recommend(users, candidates=old, diversity=diversity)
+    found = grown.recommend(users, candidates=old, diversity=diversity)
+    np.testing.assert_array_equal(found.item_ids, expected.item_ids)
+    np.testing.assert_array_equal(grown.diversity_vectors[:OLD], before.diversity_vectors)
     np.testing.assert_array_equal(grown.item_counts, whole.interactions.item_counts())
+
+
+def test_new_items_are_centred_on_the_mean_of_training(pair, small, grown, rows, tmp_path):
+    text = pair[0].content("text")
+    there = text.any(axis=1)
+    text = np.where(there[:, None], text - text[:OLD][there[:OLD]].mean(0), 0)
+    kinds = grown.catalog.category_matrix()
+    parts = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9) for part in (text, kinds)]
+    expected = np.concatenate(parts, axis=1)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(grown.diversity_vectors, expected, atol=1e-5)
+    # Also when they come in two steps, with a file between them, and in a feature that is made later.
+    first = Recommender(pair[1], small).with_items(rows[:2]).save(tmp_path / "first")
+    twice = td.load(first).with_items(rows[2:])
+    np.testing.assert_allclose(twice.diversity_vectors, expected, atol=1e-5)
+    tables = [twice.features, twice.with_reranker(None).features, Recommender(pair[1], small).features]
+    for table in tables:
+        table.require(["text"], "test", twice.item_counts)
+    for table in tables[:2]:
+        np.testing.assert_allclose(table["text"][:OLD], tables[2]["text"], atol=1e-6)
+        np.testing.assert_allclose(table["text"], parts[0], atol=1e-5)
+
+
+def test_without_content_old_items_stay_where_the_retriever_put_them():
+    draw = np.random.default_rng(0)
+    log = pd.DataFrame({"user_id": draw.integers(0, 9, 60), "item_id": draw.integers(0, 8, 60)}).astype(str)
+    data = td.from_frames(log.drop_duplicates())
+    model = EASE(data.schema, l2=5.0)
+    model.fit(data)
+    with pytest.warns(UserWarning, match="no text, picture or category to measure diversity on"):
+        before = Recommender(model, data)
+        after = before.with_items(pd.DataFrame({"item_id": ["new", "newer"]}))
+    np.testing.assert_array_equal(after.diversity_vectors[:8], before.diversity_vectors)
+    assert after.diversity_vectors.shape == (10, before.diversity_vectors.shape[1])
 
 
 def test_new_items_are_recommended_at_once_and_may_be_in_histories(grown, rows):

@@ -36,6 +36,10 @@ class ItemFeatures(tf.Module):
             those of their alphabetical order ("" is none). Whole numbers beyond 32 bits become codes in their order;
             the negative ones among them are none.
 
+    Attributes:
+        centred_on: How many items, from the first, have the mean that content vectors are centred on; all by default,
+            and those of before where items were added.
+
     Raises:
         ValueError: If an array is no such feature, or `aspects` has a negative number.
     """
@@ -45,6 +49,7 @@ class ItemFeatures(tf.Module):
     ):
         super().__init__(name="item_features")
         self._retriever, self._catalog = retriever, catalog
+        self.centred_on = len(catalog)
         self._tables: dict[str, tf.Variable] = {}
         self.own = frozenset(own or ())
         for name, values in {"vectors": vectors, **(own or {})}.items():
@@ -80,6 +85,7 @@ class ItemFeatures(tf.Module):
         other = ItemFeatures.__new__(ItemFeatures)
         tf.Module.__init__(other, name="item_features")
         other._retriever, other._catalog, other.own = self._retriever, self._catalog, self.own
+        other.centred_on = self.centred_on
         other._tables = dict(self._tables)
         if "groups" not in self.own:
             other._tables.pop("groups", None)
@@ -118,7 +124,7 @@ class ItemFeatures(tf.Module):
             return self._catalog.category_matrix()
         model = self._retriever.content_model
         if model is not None and name in content_towers(self._retriever):
-            return content_vectors({name: model.content(name)})
+            return content_vectors({name: model.content(name)}, centred_on=self.centred_on)
         codes = self._catalog.encoded()[name]
         several = getattr(self._catalog.schema.feature("item", name), "multivalued", False)
         return self._catalog.category_matrix(name) if several else codes[:, 0] - 1

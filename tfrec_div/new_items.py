@@ -12,7 +12,7 @@ import pandas as pd
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.new_items import add_items
 from tfrec_div.histories import Histories
-from tfrec_div.recommender import Recommender
+from tfrec_div.recommender import Recommender, content_of
 from tfrec_div.storage import data_of
 
 
@@ -31,17 +31,24 @@ def recommender_with_items(
     if diversity_vectors is not None:
         given["vectors"] = diversity_vectors
     own = _own_features(recommender, given, len(data.catalog) - schema.num_items)
+    retriever, centred_on = recommender.retriever.with_items(data), recommender.features.centred_on
+    if not recommender.vectors_are_own:
+        # The old items stay where they are, or their pages and a tuned level would change with those that come.
+        new = content_of(retriever, data, centred_on)[schema.num_items :]
+        own["vectors"] = np.concatenate([recommender.diversity_vectors, new])
     larger = Recommender(
-        recommender.retriever.with_items(data),
+        retriever,
         data,
-        reranker=recommender.reranker,
         k=recommender.k,
         num_candidates=recommender.num_candidates,
-        diversity_vectors=own.pop("vectors", None),
+        diversity_vectors=own.pop("vectors"),
         features=own,
-        adaptive=recommender.adaptive,
         profile_half_life=recommender.profile_half_life,
     )
+    larger.vectors_are_own = recommender.vectors_are_own
+    # Before the re-ranker, which has further features made.
+    larger.features.centred_on = centred_on
+    larger.reranker, larger.adaptive = recommender.reranker, recommender.adaptive
     larger.k_is_own = recommender.k_is_own
     state = {name: value.numpy() for name, value in larger.state.items()}
     seen = {name: recommender.state[name].numpy() for name in Histories().state}

@@ -100,7 +100,7 @@ class Recommender(tf.Module):
         self.profile_half_life = checked_half_life(profile_half_life)
         self.vectors_are_own = diversity_vectors is not None or "vectors" in (features or {})
         if diversity_vectors is None:
-            diversity_vectors = _content_of(retriever, data)
+            diversity_vectors = content_of(retriever, data)
         expected = (len(data.catalog),)
         if np.shape(diversity_vectors)[:1] != expected:
             found = np.shape(diversity_vectors)
@@ -636,8 +636,14 @@ def features_needed(reranker: Reranker) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*reranker.required, *profile)))
 
 
-def _content_of(retriever: Retriever, data: Dataset) -> np.ndarray:
-    """Returns the items' content vectors: what the text and image towers make, and the categories."""
+def content_of(retriever: Retriever, data: Dataset, centred_on: int | None = None) -> np.ndarray:
+    """Returns the items' content vectors: what the text and image towers make, and the categories.
+
+    Args:
+        retriever: Whose towers have read the content.
+        data: The items.
+        centred_on: How many items, from the first, have the mean that vectors are centred on; None: all.
+    """
     parts = {}
     if (model := retriever.content_model) is not None:
         parts = {name: model.content(name) for name in content_towers(retriever)}
@@ -654,4 +660,4 @@ def _content_of(retriever: Retriever, data: Dataset) -> np.ndarray:
         warnings.warn(
             f"the items have no text, picture or category to measure diversity on: {found}", stacklevel=3
         )
-    return content_vectors(parts)
+    return content_vectors(parts, centred_on=centred_on)

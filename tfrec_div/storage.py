@@ -87,6 +87,7 @@ def save_recommender(recommender: Recommender, path: str | Path) -> Path:
             "adaptive": recommender.adaptive and keras.saving.serialize_keras_object(recommender.adaptive),
             "profile_half_life": recommender.profile_half_life,
             "own_vectors": recommender.vectors_are_own,
+            "centred_on": recommender.features.centred_on,
             "own_features": sorted(recommender.features.own - {"vectors"}),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(description), "utf-8")
@@ -146,6 +147,7 @@ def load_recommender(path: str | Path) -> Recommender:
     )
     recommender.k_is_own = description.get("k_is_own", True)
     recommender.vectors_are_own = description.get("own_vectors", False)
+    recommender.features.centred_on = description.get("centred_on", len(catalog))
     recommender.restore(state, description["tuned"])
     return recommender
 

@@ -9,7 +9,7 @@ import numpy as np
 from tfrec_div._keras import tf
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
-from tfrec_div.towers.content import content_vectors
+from tfrec_div.towers.content import content_vectors, mean_of_present
 from tfrec_div.towers.raw_features import RawItemFeatures, id_table
 
 Outputs = dict[str, tf.Tensor]
@@ -40,7 +40,10 @@ class ServingModule(tf.Module):
         if (model := retriever.content_model) is not None:
             read = {"text": model.text_encoder, "image": model.image_encoder}
             self._encoders = {name: encoder for name, encoder in read.items() if encoder is not None}
-            self._content = {name: _CentredContent(model.content(name)) for name in self._encoders}
+            centred_on = recommender.features.centred_on
+            self._content = {
+                name: _CentredContent(model.content(name), centred_on) for name in self._encoders
+            }
             raw = RawItemFeatures(
                 recommender.schema,
                 read["text"],
@@ -146,11 +149,11 @@ class ServingModule(tf.Module):
 class _CentredContent(tf.Module):
     """The catalogue's vectors of one tower, for cosines with the centred vector of a request."""
 
-    def __init__(self, vectors: np.ndarray):
+    def __init__(self, vectors: np.ndarray, centred_on: int):
         super().__init__()
-        present = vectors.any(axis=1)
-        self.mean = tf.Variable(vectors[present].mean(0) if present.any() else vectors[0], trainable=False)
-        self.vectors = tf.Variable(content_vectors({"content": vectors}), trainable=False)
+        self.mean = tf.Variable(mean_of_present(vectors[:centred_on]), trainable=False)
+        centred = content_vectors({"content": vectors}, centred_on=centred_on)
+        self.vectors = tf.Variable(centred, trainable=False)
 
     def similarity(self, vectors: tf.Tensor) -> tf.Tensor:
         """Returns cosines [batch, items]; 0 for a zero vector."""

@@ -11,7 +11,9 @@ WIDEST = 2048
 
 
 def content_vectors(
-    parts: Mapping[str, np.ndarray], weights: Mapping[str, float] | None = None
+    parts: Mapping[str, np.ndarray],
+    weights: Mapping[str, float] | None = None,
+    centred_on: int | None = None,
 ) -> np.ndarray:
     """Joins several views of the items into one vector each, whose cosine is the mean of the views' cosines.
 
@@ -22,6 +24,7 @@ def content_vectors(
     Args:
         parts: Arrays [items, dim] by name. Boolean or integer arrays (categories) are not centred.
         weights: Weight of each view, above 0; equal by default.
+        centred_on: How many items, from the first, have the mean that a float view is centred on; None: all.
 
     Returns:
         Float32 [items, sum of dims], rows of length 1 or 0.
@@ -41,11 +44,17 @@ def content_vectors(
     scaled = []
     for name, part in parts.items():
         vectors = _at_most(WIDEST, np.asarray(part, np.float32))
-        present = np.atleast_1d(np.any(vectors != 0, axis=1))
-        if np.asarray(part).dtype.kind == "f" and present.any():
-            vectors = np.where(present[:, None], vectors - vectors[present].mean(0), 0)
+        if np.asarray(part).dtype.kind == "f":
+            present = np.any(vectors != 0, axis=1, keepdims=True)
+            vectors = np.where(present, vectors - mean_of_present(vectors[:centred_on]), 0)
         scaled.append(unit_rows(vectors) * np.sqrt((weights or {}).get(name, 1.0)))
     return unit_rows(np.concatenate(scaled, axis=1)).astype(np.float32)
+
+
+def mean_of_present(vectors: np.ndarray) -> np.ndarray:
+    """Returns the mean [dim] of the rows [items, dim] that are not zero; zeros where all are."""
+    present = np.any(vectors != 0, axis=1)
+    return vectors[present].mean(0) if present.any() else np.zeros_like(vectors, shape=vectors.shape[1])
 
 
 def _at_most(width: int, vectors: np.ndarray) -> np.ndarray:
