@@ -12,6 +12,7 @@ import tfrec_div as td
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.errors import DataError
 from tfrec_div.data.new_items import add_items, only_items
+from tfrec_div.models.cascade import Cascade
 from tfrec_div.models.content_to_collaborative import ContentToCollaborative
 from tfrec_div.models.ease import EASE
 from tfrec_div.models.ensemble import Ensemble
@@ -82,6 +83,97 @@ def test_new_items_score_as_if_they_had_been_there_and_nobody_had_met_them(
     assert len(less.index.vectors.numpy()) == OLD
 
 
+@pytest.fixture(scope="module")
+def all_met():
+    """The shop, of which everything but the last five items has been met; a model of it, and one without these."""
+    data = td.make_synthetic(num_users=40, num_items=OLD + NEW, images=False, seed=1)
+    events = data.interactions
+    data = data.subset(events.take(events.item < OLD))
+    assert data.interactions.item_counts()[:OLD].min() > 0
+    keras.utils.set_random_seed(0)
+    model = TwoTower(data.schema, embedding_dim=8, max_history=20)
+    model.compile()
+    model.fit(data.batches(64, max_history=20), epochs=2, verbose=0)
+    cut = replace(only_items(data, slice(OLD)), interactions=replace(data.interactions, num_items=OLD))
+    less = TwoTower.from_config({**model.get_config(), "schema": cut.schema.to_json()})
+    for full, part in zip(model.weights, less.weights, strict=True):
+        values = full.numpy()
+        part.assign(values if values.shape == part.numpy().shape else values[:-NEW])
+    return data, model, cut, less
+
+
+def test_where_all_were_met_new_items_have_the_bias_of_the_rarest_and_the_order_that_is_theirs(all_met, rows):
+    data, model, cut, less = all_met
+    larger = less.with_items(add_items(cut, rows))
+    query = model.query_of(data, range(40))
+    before, found = less.scores(query).numpy(), larger.scores(query).numpy()
+    np.testing.assert_allclose(found[:, :OLD], before, rtol=1e-5, atol=1e-5)
+    counts = data.interactions.item_counts()[:OLD]
+    rarest = less.item_bias.numpy()[counts == counts.min()].mean()
+    np.testing.assert_allclose(larger.item_bias[OLD:], [rarest] * NEW, rtol=1e-5)
+    # One that has had them from the start knows how rare an item is that nobody has met.
+    lower = rarest - model.item_bias.numpy()[OLD:]
+    assert lower.min() > 0.3
+    np.testing.assert_allclose(
+        found[:, OLD:], model.scores(query).numpy()[:, OLD:] + lower, rtol=1e-4, atol=1e-4
+    )
+    assert np.ptp(lower) < 1e-5
+
+
+def test_training_goes_on_with_an_id_for_new_items_that_were_met(all_met, rows):
+    _, _, cut, less = all_met
+    larger = less.with_items(add_items(cut, rows))
+    data = td.make_synthetic(num_users=40, num_items=OLD + NEW, images=False, seed=1)
+    events = data.interactions
+    data = replace(add_items(cut, rows), interactions=events.take(events.item != OLD + 1))
+    counts, codes = data.interactions.item_counts(), larger.item_table.values["item_id"]
+    assert counts[[OLD, OLD + 2, OLD + 3, OLD + 4]].min() > 0
+    # On what there was before: nobody has met the new items.
+    larger.compile(keras.optimizers.legacy.SGD(0.0))
+    larger.fit(cut.batches(64), verbose=0)
+    assert codes.numpy().tolist() == [0, *range(1, OLD + 1), 0, 0, 0, 0, 0]
+    assert not larger.index.vectors.numpy()[OLD:, :8].any()
+    # Without a step, to see what is prepared: biases that were learned stay.
+    larger.fit(data.batches(64), verbose=0)
+    assert codes.numpy().tolist() == [0, *range(1, OLD + 2), 0, OLD + 3, OLD + 4, OLD + 5]
+    share = (counts + 1) / (len(data.interactions) + OLD + NEW)
+    bias = np.log(share) - np.log(share).mean()
+    met = [OLD, OLD + 2, OLD + 3, OLD + 4]
+    np.testing.assert_allclose(larger.item_bias.numpy()[met], bias[met], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(larger.item_bias[:OLD], less.item_bias, rtol=1e-6)
+    np.testing.assert_allclose(larger.item_probability, share, rtol=1e-5)
+    vectors = larger.index.vectors.numpy()[:, :8]
+    assert vectors[met].any(axis=1).all()
+    assert not vectors[OLD + 1].any()
+    # And with steps the ids learn.
+    ids = larger.item_tower.encoders["item_id"].weights[0]
+    start = ids.numpy()
+    larger.compile()
+    larger.fit(data.batches(64), verbose=0)
+    moved = np.abs(ids.numpy() - start).max(axis=1)[-NEW:]
+    assert (moved[[0, 2, 3, 4]] > 1e-4).all()
+
+
+@pytest.mark.parametrize("towers_first", [True, False])
+def test_both_stages_of_a_cascade_grow_and_share_what_they_shared(all_met, rows, towers_first):
+    _, _, cut, less = all_met
+    content = ContentToCollaborative(less, factors=4)
+    content.fit(cut)
+    stages = (less, content) if towers_first else (content, less)
+    cascade = Cascade(*stages, num_candidates=12, name="stages")
+    recommender = Recommender(cascade, cut).with_items(rows)
+    grown, larger = recommender.retriever, add_items(cut, rows)
+    assert (grown.name, grown.num_candidates, grown.schema) == ("stages", 12, larger.schema)
+    towers, reader = (grown.first, grown.second) if towers_first else (grown.second, grown.first)
+    assert reader.content is towers
+    expected = Cascade(*(stage.with_items(larger) for stage in stages), num_candidates=12)
+    query = cascade.query_of(cut, range(40))
+    np.testing.assert_allclose(grown.scores(query), expected.scores(query), rtol=1e-4, atol=1e-4)
+    new = rows["item_id"].tolist()
+    assert set(recommender.recommend(["u01"], candidates=new, k=NEW).item_ids[0]) == set(new)
+    assert len(cascade.first.schema.item_ids) == OLD
+
+
 @pytest.mark.parametrize("diversity", [0.3, 0.9])
 def test_pages_of_old_items_are_those_of_before(pair, small, grown, whole, diversity):
     before = Recommender(pair[1], small, reranker=MMR(k=4, diversity=0.3), num_candidates=10)
@@ -122,6 +214,7 @@ def test_without_content_old_items_stay_where_the_retriever_put_them():
     model.fit(data)
     with pytest.warns(UserWarning, match="no text, picture or category to measure diversity on"):
         before = Recommender(model, data)
+    with pytest.warns(UserWarning, match="no text, picture or category to measure diversity on"):
         after = before.with_items(pd.DataFrame({"item_id": ["new", "newer"]}))
     np.testing.assert_array_equal(after.diversity_vectors[:8], before.diversity_vectors)
     assert after.diversity_vectors.shape == (10, before.diversity_vectors.shape[1])

@@ -231,8 +231,8 @@ def test_what_cannot_be_is_said(tea_and_coffee):
     for options, message in (
         ({"method": "lasso"}, r"method: expected one of \['ridge', 'mlp'\], got 'lasso'"),
         ({"space": "users"}, r"space: expected one of \['factors', 'towers'\], got 'users'"),
-        ({"factors": 0}, "factors must be at least 1, got 0"),
-        ({"l2": 0.0}, "l2 must be above 0, or None; got 0.0"),
+        ({"factors": 0}, "factors: expected at least 1, got 0"),
+        ({"l2": 0.0}, "l2: expected a number above 0, or None, got 0.0"),
     ):
         with pytest.raises(ValueError, match=message):
             ContentToCollaborative(content, **options)
@@ -240,5 +240,26 @@ def test_what_cannot_be_is_said(tea_and_coffee):
         ContentToCollaborative(TwoTower(tea_and_coffee.schema, ["id", "history"], embedding_dim=4))
     with pytest.raises(ValueError, match="the space 'towers' needs a model that has been trained"):
         ContentToCollaborative(content, space="towers").fit(tea_and_coffee)
+    with pytest.raises(TypeError, match="content: expected a TwoTower, got Schema"):
+        ContentToCollaborative(tea_and_coffee.schema)
     with pytest.raises(TypeError, match="x: expected a Dataset or its batches, got list"):
         ContentToCollaborative(content).fit([])
+
+
+def test_adapt_has_the_content_model_read_the_content_once(tea_and_coffee, tmp_path, monkeypatch):
+    data, calls = tea_and_coffee, []
+    read = TwoTower.adapt
+
+    def noted(model, *args):
+        calls.append(args)
+        read(model, *args)
+
+    monkeypatch.setattr(TwoTower, "adapt", noted)
+    model = ContentToCollaborative(content_of(data), factors=4)
+    model.adapt(data, tmp_path, progress=False)
+    model.fit(data)
+    assert calls == [(data, tmp_path, False)]
+    # What a trained content model has learned is not read over.
+    model.content.item_bias.assign(np.arange(ITEMS))
+    model.adapt(data, tmp_path, progress=False)
+    np.testing.assert_array_equal(model.content.item_bias, np.arange(ITEMS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.models.ensemble import as_read_by, comparable, compile_parts
@@ -105,6 +107,23 @@ class Cascade(Retriever):
         """Trains both models in turn on the same arguments; returns the history of the second."""
         self.first.fit(x, *args, **kwargs)
         return self.second.fit(x, *args, **kwargs)
+
+    def with_items(self, data: Dataset) -> Cascade:
+        """Returns the same cascade of models that have more items; see `Retriever.with_items`.
+
+        Args:
+            data: Whose items are the models', and new ones after them.
+        """
+        first: Any = self.first
+        second: Any = self.second
+        if getattr(first, "content", None) is second:
+            second = second.with_items(data)
+            first = first.with_items(data, content=second)
+        else:
+            of_first = getattr(second, "content", None) is first
+            first = first.with_items(data)
+            second = second.with_items(data, content=first) if of_first else second.with_items(data)
+        return type(self)(first, second, self.num_candidates, name=self.name)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -84,9 +85,11 @@ class ContentToCollaborative(Retriever):
             if value not in known:
                 raise ValueError(f"{name}: expected one of {list(known)}, got {value!r}")
         if factors < 1:
-            raise ValueError(f"factors must be at least 1, got {factors}")
+            raise ValueError(f"factors: expected at least 1, got {factors}")
         if l2 is not None and not l2 > 0:
-            raise ValueError(f"l2 must be above 0, or None; got {l2}")
+            raise ValueError(f"l2: expected a number above 0, or None, got {l2}")
+        if not isinstance(content, TwoTower):
+            raise TypeError(f"content: expected a TwoTower, got {type(content).__name__}")
         views = build_views(content.item_tower, content_dim)
         if not views:
             raise ValueError(
@@ -161,6 +164,14 @@ class ContentToCollaborative(Retriever):
 
     # ------------------------------------------------------------------ training
 
+    def adapt(self, data: Dataset, cache_dir: str | Path | None = None, progress: bool = True) -> None:
+        """Has the content model read the content, unless it has; arguments as for `Retriever.adapt`.
+
+        A content model that has been trained stays as it is: reading anew would undo a part of its training.
+        """
+        if not self.content.adapted:
+            self.content.adapt(data, cache_dir, progress)
+
     def fit(self, x: Batches | Dataset, *args, **kwargs) -> keras.callbacks.History:
         """Learns the map from the interactions of a data set; there is nothing to compile.
 
@@ -179,8 +190,7 @@ class ContentToCollaborative(Retriever):
             raise ValueError("x: its schema is not the one that the model was made with")
         if self.space == "towers" and not self.content.index.vectors.numpy().any():
             raise ValueError("content: the space 'towers' needs a model that has been trained")
-        if not self.content.adapted:
-            self.content.adapt(data)
+        self.adapt(data)
         met = data.interactions.item_counts() > 0
         self.profile.fill(self._content_from(0), met)
         if self.content.profile is not None:

@@ -32,6 +32,7 @@ from tfrec_div.towers.item_tower import (
     encode_items,
     is_trained,
     item_spec,
+    known_codes,
 )
 from tfrec_div.towers.model_encoder import ModelEncoder
 from tfrec_div.towers.parts import gives_parts, parts_name
@@ -304,7 +305,7 @@ class TwoTower(RetrievalModel):
         """Returns the same model for more items; see `Retriever.with_items`.
 
         A new item has no id for the towers, as one that training has not met, and the bias of the rarest items. The
-        model that is returned is not compiled.
+        model that is returned is not compiled. `fit` on batches of data that have met new items gives them an id.
 
         Args:
             data: Whose items are the model's, and new ones after them.
@@ -473,7 +474,8 @@ class TwoTower(RetrievalModel):
         """Reads what training needs besides the batches: encoded features, and how often items occur.
 
         `fit` does it by itself on the first batches that it sees. Users and items without an interaction in `data`
-        count as unknown by id: their content speaks for them.
+        count as unknown by id: their content speaks for them. Items that are met first when a trained model is trained
+        on (`fit` with batches) get an id and a bias then, and nothing else is read anew.
 
         Args:
             data: Training data, whose schema is the model's.
@@ -502,10 +504,27 @@ class TwoTower(RetrievalModel):
             if name in self.item_tower.encoders:
                 read = [features[n][counts > 0] for n in (name, parts_name(name)) if n in features]
                 self.item_tower.encoders[name].adapt(*read)
+        self._count(counts, np.ones(len(counts), bool))
+
+    def _meet(self, data: Dataset) -> None:
+        """Gives an id to the items that earlier training has not met and this one does, such as added ones."""
+        # Also of data of before items were added.
+        counts = np.bincount(data.interactions.item, minlength=self.schema.num_items)
+        table = self.item_table.values["item_id"]
+        codes = tf.convert_to_tensor(table).numpy()[1:]
+        new = (counts > 0) & (codes == 0)
+        if not new.any():
+            return
+        table.assign(np.concatenate([[0], np.where(new, known_codes(new), codes)]))
+        self._count(counts, new)
+
+    def _count(self, counts: np.ndarray, biased: np.ndarray) -> None:
+        """Takes over how often items occur, and the bias that follows for some of them, boolean [items]."""
         smoothed = (counts + 1.0) / (counts.sum() + len(counts))
         self.item_probability.assign(smoothed)
         if not self.normalize:
-            self.item_bias.assign(np.log(smoothed) - np.log(smoothed).mean())
+            bias = np.log(smoothed) - np.log(smoothed).mean()
+            self.item_bias.assign(np.where(biased, bias, tf.convert_to_tensor(self.item_bias).numpy()))
 
     @property
     def adapted(self) -> bool:
@@ -533,6 +552,7 @@ class TwoTower(RetrievalModel):
         return rates | {self.profile.log_gain.name: GAIN_RATE} if self.profile else rates
 
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
+        self._meet(batches.dataset)
         return self.sampling.for_fit(self, batches)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
