@@ -209,15 +209,21 @@ def test_new_items_are_centred_on_the_mean_of_training(pair, small, grown, rows,
 def test_without_content_old_items_stay_where_the_retriever_put_them():
     draw = np.random.default_rng(0)
     log = pd.DataFrame({"user_id": draw.integers(0, 9, 60), "item_id": draw.integers(0, 8, 60)}).astype(str)
-    data = td.from_frames(log.drop_duplicates())
-    model = EASE(data.schema, l2=5.0)
-    model.fit(data)
+    items = pd.DataFrame({"item_id": [str(row) for row in range(8)], "price": np.arange(8.0)})
+    data = td.from_frames(log.drop_duplicates(), items)
+    model = TwoTower(data.schema, embedding_dim=4)
+    model.compile()
+    model.fit(data.batches(16), epochs=2, verbose=0)
     with pytest.warns(UserWarning, match="no text, picture or category to measure diversity on"):
         before = Recommender(model, data)
     with pytest.warns(UserWarning, match="no text, picture or category to measure diversity on"):
-        after = before.with_items(pd.DataFrame({"item_id": ["new", "newer"]}))
+        after = before.with_items(pd.DataFrame({"item_id": ["new", "newer"], "price": [2.5, 30.0]}))
     np.testing.assert_array_equal(after.diversity_vectors[:8], before.diversity_vectors)
-    assert after.diversity_vectors.shape == (10, before.diversity_vectors.shape[1])
+    vectors = after.retriever.item_embeddings()
+    centred = vectors - vectors[:8].mean(0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    np.testing.assert_allclose(after.diversity_vectors, centred, atol=1e-5)
+    assert vectors[8:].any()
 
 
 def test_new_items_are_recommended_at_once_and_may_be_in_histories(grown, rows):
@@ -257,6 +263,16 @@ def test_an_export_serves_the_new_items(grown, rows, tmp_path):
     answer = served["similar_items"](item_id=tf.constant(new[:1]), k=tf.constant([OLD + NEW]))
     found = [item.decode() for item in answer["item_ids"].numpy()[0]]
     assert set(new[1:]) < set(found)
+    # What a request describes is compared with the content as it is centred on the items of training.
+    content = grown.retriever.content("text")
+    asked = {"text": tf.constant(grown.catalog.texts()[3:4]), "image": tf.constant([""])}
+    cold = served["recommend_cold"](**asked, k=tf.constant([4]), diversity=tf.constant([0.0]))
+    centred = np.where(content.any(axis=1, keepdims=True), content - content[:OLD].mean(0), 0)
+    cosine = (
+        centred @ centred[3] / np.maximum(np.linalg.norm(centred, axis=1) * np.linalg.norm(centred[3]), 1e-9)
+    )
+    assert content[:OLD].any(axis=1).all()
+    np.testing.assert_allclose(cold["scores"][0], -np.sort(-cosine)[:4], atol=1e-4)
     page = served["serving_default"](user_id=tf.constant(["u01"]))["item_ids"].numpy()[0]
     assert [item.decode() for item in page] == grown.recommend(["u01"]).item_ids[0].tolist()
 

@@ -101,6 +101,16 @@ def test_content_vectors_are_the_mean_of_the_cosines():
     assert (weighted @ weighted.T)[0, 1] == pytest.approx((-3 + 1) / 4, abs=1e-6)
 
 
+def test_content_vectors_are_centred_on_the_first_items_if_wanted():
+    text = np.array([[3.0, 0.0], [1.0, 0.0], [2.0, 5.0], [0.0, 0.0]])
+    # The mean of the first two is (2, 0).
+    expected = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    np.testing.assert_allclose(content_vectors({"text": text}, centred_on=2), expected, atol=1e-6)
+    # Where these have nothing, there is nothing to centre on.
+    late = content_vectors({"text": text[[3, 2]]}, centred_on=1)
+    np.testing.assert_allclose(late[1] * np.sqrt(29), [2, 5], rtol=1e-6)
+
+
 def test_a_very_wide_view_is_projected_and_keeps_its_cosines(random):
     tags = (random.random((30, 5000)) < 0.01).astype(bool)
     vectors = content_vectors({"tags": tags})

@@ -116,14 +116,18 @@ class Cascade(Retriever):
         """
         first: Any = self.first
         second: Any = self.second
-        if getattr(first, "content", None) is second:
-            second = second.with_items(data)
-            first = first.with_items(data, content=second)
+        reads_first, reads_second = (
+            getattr(one, "content", None) is other for one, other in ((second, first), (first, second))
+        )
+        if reads_second:
+            larger = second.with_items(data)
+            stages = first.with_items(data, content=larger), larger
+        elif reads_first:
+            larger = first.with_items(data)
+            stages = larger, second.with_items(data, content=larger)
         else:
-            of_first = getattr(second, "content", None) is first
-            first = first.with_items(data)
-            second = second.with_items(data, content=first) if of_first else second.with_items(data)
-        return type(self)(first, second, self.num_candidates, name=self.name)
+            stages = first.with_items(data), second.with_items(data)
+        return type(self)(*stages, self.num_candidates, name=self.name)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
