@@ -8,7 +8,8 @@ from scipy.sparse import csr_matrix
 from tfrec_div._keras import keras, tfrs
 from tfrec_div.data.dataset import Dataset
 
-DIM, BATCH, EPOCHS = 64, 4096, 30
+# As in the tutorial.
+DIM, BATCH, EPOCHS = 32, 8192, 3
 
 
 def popularity(data: Dataset, seed: int) -> np.ndarray:
@@ -34,7 +35,7 @@ def bpr(data: Dataset, seed: int) -> np.ndarray:
     from implicit.bpr import BayesianPersonalizedRanking
 
     model = BayesianPersonalizedRanking(
-        factors=64, learning_rate=0.05, regularization=0.01, iterations=100, num_threads=1, random_state=seed
+        factors=32, learning_rate=0.01, regularization=0.001, iterations=50, num_threads=1, random_state=seed
     )
     model.fit(_matrix(data), show_progress=False)
     return model.user_factors @ model.item_factors.T
