@@ -139,7 +139,7 @@ def test_a_reranker_may_have_options(run, lists, tmp_path):
     from tfrec_div.storage import load_recommender
 
     users, words = (
-        lists("users.csv", user_id=["u01", "u02"]),
+        lists("users.csv", user_id=[f"u{number:02d}" for number in range(1, 21)]),
         ("--diversity", 1, "--reranker", "mmr", "--k", 2),
     )
     option = ("--reranker-option", "kernel=equality(brand)")

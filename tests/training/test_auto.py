@@ -69,11 +69,8 @@ def watched(shop, tmp_path, monkeypatch):
 
     monkeypatch.setattr(auto, "tune_ensemble", weigh)
 
-    def train_on(**settings):
-        run = train_run(shop, replace(QUICK, **settings), tmp_path / "run", say=lambda line: None, verbose=0)
-        return run, trained, weighed
-
-    return train_on
+    run = train_run(shop, QUICK, tmp_path / "run", say=lambda line: None, verbose=0)
+    return run, trained, weighed
 
 
 def _pairs(events):

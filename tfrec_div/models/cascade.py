@@ -6,12 +6,13 @@ from typing import Any
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.models.ensemble import as_read_by, comparable, compile_parts
+from tfrec_div.models.ensemble import as_read_by, comparable
+from tfrec_div.models.model_of_parts import ModelOfParts
 from tfrec_div.models.retriever import Retriever, best_rows, mask_scores
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class Cascade(Retriever):
+class Cascade(ModelOfParts):
     """Retrieves the best items of one model by the scores of another.
 
     What the first model does not choose cannot come back, whatever the second says; so the first one should miss little
@@ -89,24 +90,10 @@ class Cascade(Retriever):
         """Both stages."""
         return self.first, self.second
 
-    def compile(self, optimizer=None, **kwargs) -> None:
-        """Compiles both stages, each with its own default; arguments as for `Ensemble.compile`."""
-        compile_parts(self, optimizer, kwargs)
-
     @property
     def content_model(self):
         """The first stage's, or else the second's."""
         return self.first.content_model or self.second.content_model
-
-    def adapt(self, data: Dataset, cache_dir=None, progress: bool = True) -> None:
-        """Has both models read what their training needs; arguments as for `Retriever.adapt`."""
-        self.first.adapt(data, cache_dir, progress)
-        self.second.adapt(data, cache_dir, progress)
-
-    def fit(self, x=None, *args, **kwargs):
-        """Trains both models in turn on the same arguments; returns the history of the second."""
-        self.first.fit(x, *args, **kwargs)
-        return self.second.fit(x, *args, **kwargs)
 
     def with_items(self, data: Dataset) -> Cascade:
         """Returns the same cascade of models that have more items; see `Retriever.with_items`.

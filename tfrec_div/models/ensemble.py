@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.models.model_of_parts import ModelOfParts
 from tfrec_div.models.retriever import Retriever
 
 GROUPS = ("none", "short", "long")
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
-class Ensemble(Retriever):
+class Ensemble(ModelOfParts):
     """Adds up the scores of several retrievers, each with a weight that depends on how much a user has done.
 
     Scores of a query are first made comparable: standardised over the items (mean 0, deviation 1), and beyond the
@@ -132,31 +132,11 @@ class Ensemble(Retriever):
         """The members."""
         return tuple(self.members.values())
 
-    def compile(self, optimizer=None, **kwargs) -> None:
-        """Compiles the members, each with its own default; an ensemble has nothing to train itself.
-
-        Args:
-            optimizer: None; members that want another than their default are compiled by themselves.
-            **kwargs: As for `keras.Model.compile`, for each member.
-        """
-        compile_parts(self, optimizer, kwargs)
-
-    def adapt(self, data: Dataset, cache_dir: str | Path | None = None, progress: bool = True) -> None:
-        """Has each member read what its training needs; arguments as for `Retriever.adapt`."""
-        for member in self.members.values():
-            member.adapt(data, cache_dir, progress)
-
     @property
     def content_model(self):
         """The first member's that has one."""
         models = (member.content_model for member in self.members.values())
         return next((model for model in models if model is not None), None)
-
-    def fit(self, x=None, *args, **kwargs):
-        """Trains each member in turn on the same arguments; returns the history of the last one."""
-        for member in self.members.values():
-            history = member.fit(x, *args, **kwargs)
-        return history
 
     def with_items(self, data: Dataset) -> Ensemble:
         """Returns the same ensemble of members that have more items; see `Retriever.with_items`.
@@ -200,14 +180,6 @@ class Ensemble(Retriever):
                 one = {**one, "config": {**one["config"], "content": members[one["config"]["content"]]}}
             members[name] = build(one, custom_objects)
         return cls(**{**config, "members": {name: members[name] for name in config["members"]}})
-
-
-def compile_parts(model: Retriever, optimizer, kwargs: dict) -> None:
-    """Compiles the parts of a model with their own defaults; one optimizer cannot serve several models."""
-    if optimizer is not None:
-        raise ValueError("optimizer: expected None, and the parts compiled by themselves where they want one")
-    for part in model.parts:
-        part.compile(**kwargs)
 
 
 def as_read_by(model: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
