@@ -28,7 +28,7 @@ from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.encoders import CodeEncoder
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.history import PooledHistoryEncoder
-from tfrec_div.towers.image import ImageEncoder
+from tfrec_div.towers.image import ImageEncoder, image_encoder_of
 from tfrec_div.towers.item_tower import is_trained
 from tfrec_div.towers.text import TextEncoder
 
@@ -109,7 +109,7 @@ class InterestFusion(DimensionReadings):
             raise ValueError(f"recency_half_life: expected above 0, got {recency_half_life}")
         self.schema = schema
         self.text_encoder = TextEncoder.from_pretrained(text) if isinstance(text, str) else text
-        self.image_encoder = _image_encoder(image)
+        self.image_encoder = image_encoder_of(image)
         for name, encoder in (("text", self.text_encoder), ("image", self.image_encoder)):
             if is_trained(encoder):
                 raise ValueError(f"{name}: expected a frozen tower, got one that is trained")
@@ -335,11 +335,3 @@ class InterestFusion(DimensionReadings):
             for name in ("text", "image")
         }
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), **towers})
-
-
-def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:
-    if image is None or isinstance(image, ImageEncoder):
-        return image
-    if image != "resnet50":
-        raise ValueError(f"image: expected 'resnet50', an ImageEncoder or None, got {image!r}")
-    return ImageEncoder()

@@ -24,7 +24,7 @@ from tfrec_div.towers.content_profile import ContentProfile
 from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.feature_table import FeatureTable
 from tfrec_div.towers.fusion import uses_sequences
-from tfrec_div.towers.image import ImageEncoder
+from tfrec_div.towers.image import ImageEncoder, image_encoder_of
 from tfrec_div.towers.item_tower import (
     TITLE,
     build_item_tower,
@@ -161,7 +161,7 @@ class TwoTower(RetrievalModel):
             raise ValueError("negatives: the loss 'full' has all items for negatives already; use 'in_batch'")
         self.schema = schema
         self.text_encoder = TextEncoder.from_pretrained(text) if isinstance(text, str) else text
-        self.image_encoder = _image_encoder(image)
+        self.image_encoder = image_encoder_of(image)
         self._arguments = {
             "features": tuple(features),
             "embedding_dim": embedding_dim,
@@ -641,14 +641,6 @@ class TwoTower(RetrievalModel):
             history = keras.layers.deserialize(history, custom_objects)
         parts = {**encoders, "negatives": negatives, "fusion": fusion, "history_encoder": history}
         return cls(**{**config, "schema": schema, **parts})
-
-
-def _image_encoder(image: str | ImageEncoder | None) -> ImageEncoder | None:
-    if image is None or isinstance(image, ImageEncoder):
-        return image
-    if image != "resnet50":
-        raise ValueError(f"image: expected 'resnet50', an ImageEncoder or None, got {image!r}")
-    return ImageEncoder()
 
 
 def _plain(fields: TextFields | None) -> list | dict | None:

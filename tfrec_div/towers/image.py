@@ -385,3 +385,19 @@ def _randomize(network: keras.Model, seed: int) -> None:
             *receptive, fan_in, fan_out = variable.shape
             limit = np.sqrt(6.0 / (np.prod(receptive) * (fan_in + fan_out)))
             variable.assign(random.uniform(-limit, limit, variable.shape).astype(np.float32))
+
+
+def image_encoder_of(image: str | ImageEncoder | None) -> ImageEncoder | None:
+    """Returns the encoder that a model's argument `image` asks for.
+
+    Args:
+        image: "resnet50" (ImageNet weights), an encoder, or None.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if image is None or isinstance(image, ImageEncoder):
+        return image
+    if image != "resnet50":
+        raise ValueError(f"image: expected 'resnet50', an ImageEncoder or None, got {image!r}")
+    return ImageEncoder()
