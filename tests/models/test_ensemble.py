@@ -5,7 +5,8 @@ import pytest
 
 from tfrec_div import make_synthetic
 from tfrec_div._keras import keras, tf
-from tfrec_div.models.ensemble import Ensemble, comparable
+from tfrec_div.models.comparable import comparable
+from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.retriever import Retriever
 
 

@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 
 from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.models.ensemble import GROUPS, Ensemble, as_read_by, comparable
+from tfrec_div.models.comparable import comparable
+from tfrec_div.models.ensemble import GROUPS, Ensemble, as_read_by
 
 BATCH = 256
 # Best items of each user that are ranked again with other weights.

@@ -6,7 +6,8 @@ from typing import Any
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.models.ensemble import as_read_by, comparable
+from tfrec_div.models.comparable import comparable
+from tfrec_div.models.ensemble import as_read_by
 from tfrec_div.models.model_of_parts import ModelOfParts
 from tfrec_div.models.retriever import Retriever, best_rows, mask_scores
 

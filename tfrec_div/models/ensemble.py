@@ -9,8 +9,9 @@ import numpy as np
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
+from tfrec_div.models.comparable import comparable
 from tfrec_div.models.model_of_parts import ModelOfParts
-from tfrec_div.models.retriever import Retriever
+from tfrec_div.models.retriever import Retriever, signals_of
 
 GROUPS = ("none", "short", "long")
 
@@ -109,12 +110,30 @@ class Ensemble(ModelOfParts):
 
     def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the weighted sum of the members' comparable scores, float [batch, items]."""
-        weights = tf.gather(self.group_weights, self.group_of(query))
-        scores = [
-            weight[:, tf.newaxis] * comparable(member.scores(as_read_by(member, query)))
-            for weight, member in zip(tf.unstack(weights, axis=1), self.members.values(), strict=True)
-        ]
-        return tf.add_n(scores)
+        return self._weighted(query, [comparable(scores) for scores in self._member_scores(query)])
+
+    def _member_scores(self, query: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        return [member.scores(as_read_by(member, query)) for member in self.members.values()]
+
+    def _weighted(self, query: dict[str, tf.Tensor], scores: list[tf.Tensor]) -> tf.Tensor:
+        weights = tf.unstack(tf.gather(self.group_weights, self.group_of(query)), axis=1)
+        return tf.add_n([w[:, tf.newaxis] * of_member for w, of_member in zip(weights, scores, strict=True)])
+
+    @property
+    def signal_names(self) -> tuple[str, ...]:
+        """The ensemble's score, and those of the members."""
+        return ("score", *self.members)
+
+    def signals(self, query: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+        """Returns the ensemble's and each member's score of the candidates; see `Retriever.signals`.
+
+        Args:
+            query: See `Retriever`.
+            rows: Int [batch, n], candidates; -1 is padding.
+        """
+        of_members = self._member_scores(query)
+        together = self._weighted(query, [comparable(scores) for scores in of_members])
+        return signals_of([together, *of_members], rows)
 
     def group_of(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the group of each user, int32 [batch]: 0 without a history, 1 with a short and 2 with a long one."""
@@ -186,17 +205,3 @@ def as_read_by(model: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Te
     """Returns a query with as much of the history as a model reads."""
     history = {name: query[name][:, : model.max_history] for name in ("history", "history_weight")}
     return {**query, **history}
-
-
-def comparable(scores: tf.Tensor) -> tf.Tensor:
-    """Returns asinh((scores - mean) / deviation) of scores float [batch, items]; zeros where all are equal.
-
-    Example:
-        >>> comparable(tf.constant([[1.0, 3.0], [5.0, 5.0]])).numpy().astype(float).round(4).tolist()
-        [[-0.8814, 0.8814], [0.0, 0.0]]
-    """
-    mean, variance = tf.nn.moments(scores, axes=[1], keepdims=True)
-    # Sums of equal numbers leave a deviation of their last digits, which is none.
-    tiny = 1e-6 * tf.reduce_max(tf.abs(scores), axis=1, keepdims=True)
-    deviation = tf.sqrt(variance)
-    return tf.asinh(tf.math.divide_no_nan(scores - mean, tf.where(deviation > tiny, deviation, 0.0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
+from tfrec_div.models.comparable import comparable
 from tfrec_div.models.exact_ranks import ExactRanks, update_ranks
 from tfrec_div.tasks.masking import mask_rows
 
@@ -120,6 +121,20 @@ class Retriever(keras.Model):
         return best_rows(mask_scores(self.scores(query), exclude, include), k)
 
     @property
+    def signal_names(self) -> tuple[str, ...]:
+        """What `signals` tells of an item, by name; here its score alone."""
+        return ("score",)
+
+    def signals(self, query: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+        """Returns what the retriever knows of its candidates, for a ranker, float [batch, n, signals].
+
+        Args:
+            query: See the class.
+            rows: Int [batch, n], candidates; -1 is padding, whose signals are 0.
+        """
+        return signals_of([self.scores(query)], rows)
+
+    @property
     def parts(self) -> tuple[Retriever, ...]:
         """The models that this one is made of; none if it is not made of others."""
         return ()
@@ -182,6 +197,22 @@ def best_rows(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     """
     best, rows = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
     return tf.where(best > -float("inf"), rows, -1), best
+
+
+def signals_of(scores: Sequence[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """Returns comparable scores of candidates, float [batch, n, len(scores)]; 0 where there is no candidate.
+
+    Args:
+        scores: Of all items, float [batch, items] each; see `comparable`.
+        rows: Int [batch, n], candidates; -1 is padding.
+
+    Example:
+        >>> found = signals_of([tf.constant([[1.0, 3.0]])], tf.constant([[1, -1]]))
+        >>> found.numpy().round(4).tolist()
+        [[[0.8813999891281128], [0.0]]]
+    """
+    chosen = [tf.gather(comparable(one), tf.maximum(rows, 0), batch_dims=1) for one in scores]
+    return tf.where((rows >= 0)[:, :, tf.newaxis], tf.stack(chosen, axis=2), 0.0)
 
 
 def all_weights(model: Retriever) -> list[tf.Variable]:
