@@ -93,14 +93,17 @@ def test_members_are_weighed_on_what_they_were_not_trained_on(watched):
         assert _pairs(events) == train_part
 
 
-@pytest.mark.parametrize(("validation", "share"), [("temporal", 0.2), ("leave_one_out", 0.0)])
-def test_they_are_weighed_on_the_last_fifth_or_on_the_last_one(
-    validation, share, shop, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("validation", "share", "counts"), [("temporal", 0.2, "relevant"), ("leave_one_out", 0.0, "all")]
+)
+def test_they_are_weighed_on_what_is_liked_of_the_last_fifth_or_on_the_last_one(
+    validation, share, counts, shop, tmp_path, monkeypatch
 ):
     seen = []
 
-    def watch(fit, validation):
+    def watch(fit, validation, targets):
         seen.extend([fit.interactions, validation.interactions])
+        assert targets == counts
         return np.zeros(0), np.zeros(0)
 
     monkeypatch.setattr(auto, "wanted_pairs", watch)

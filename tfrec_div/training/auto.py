@@ -23,6 +23,9 @@ MEMBERS = ("two_tower", "ease", "most_popular")
 LAST = 0.2
 # A member that nowhere counts for as much as this is left out.
 LEAST = 0.02
+# What counts of what `config.validation` holds out: the one thing that a user does next, liked or not, or else what is
+# liked of the many that follow.
+TARGETS = {"temporal": "relevant", "leave_one_out": "all"}
 
 GROUP_NAMES = {"none": "no history", "short": "a short history", "long": "a long history"}
 
@@ -60,13 +63,16 @@ def weigh_models(
         _announce(found, announce)
         return _weights(found)
     fit, validation = train_part.split(config.validation, test=LAST, seed=config.seed)
-    if len(np.unique(wanted_pairs(fit, validation)[0])) < FEWEST_USERS:
+    targets = TARGETS[config.validation]
+    if len(np.unique(wanted_pairs(fit, validation, targets)[0])) < FEWEST_USERS:
         announce("There are too few interactions to weigh models by: the two towers are used alone.")
         return None
     ensemble = Ensemble(
         {name: _trained(name, fit, config, say, "to weigh it against the others") for name in MEMBERS}
     )
-    tuned = tune_ensemble(ensemble, fit, validation, k=config.k, seed=config.seed, progress=progress)
+    tuned = tune_ensemble(
+        ensemble, fit, validation, k=config.k, seed=config.seed, progress=progress, targets=targets
+    )
     found = {group: _plain(weights) for group, weights in tuned.items()}
     write_json(run.ensemble, found)
     _announce(found, announce)
