@@ -4,10 +4,10 @@
         [--protocols P1 P2 P3 P4 P5] [--models auto two_tower ease] [--seeds 0 1 2] [--val] [--work DIR]
 
 `--protocol-file` makes the splits and scores the lists; it knows nothing of this toolkit. The toolkit is used as its
-users do: `tfrec-div train`, `recommend --diversity 0` and `predict`, with their defaults, in processes of their own; but
-`auto` weighs with `--validation leave_one_out` for P5, which is about the very next interaction. A seed is that of the
-split where the protocol has one (P2, P3), else that of the model; P4 has one of each. Baselines are popularity, the
-model of TFRS' tutorial, and `implicit`'s BPR and iALS.
+users do: `tfrec-div train`, `recommend --diversity 0` and `predict`, with their defaults, in processes of their own.
+Only for P5, which is about the very next interaction, `auto` weighs with `--validation leave_one_out`. A seed is that
+of the split where the protocol has one (P2, P3), else that of the model; P4 has one of each. Baselines are popularity,
+the model of TFRS' tutorial, and `implicit`'s BPR and iALS.
 
 The table has the mean over the seeds; z compares it with the best baseline, paired by user and seed. P4 has RMSE (lower
 is better) and no baselines but the mean of the ratings and the biases.
