@@ -12,7 +12,8 @@ import pandas as pd
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.new_items import add_items
 from tfrec_div.histories import Histories
-from tfrec_div.recommender import Recommender, content_of
+from tfrec_div.item_features import content_of
+from tfrec_div.recommender import Recommender
 from tfrec_div.storage import data_of
 
 
