@@ -16,18 +16,8 @@ LAYERS = [
     *("precision", "draws", "data", "augment", "towers", "tasks", "optimizers"),
     *("index", "models", "rerank", "metrics"),
     *("recommendations", "request_arrays", "histories", "item_features", "reranker_features", "user_profile"),
-    *(
-        "stages",
-        "recommender",
-        "storage",
-        "new_items",
-        "evaluation",
-        "training",
-        "study",
-        "serving",
-        "pipeline",
-        "cli",
-    ),
+    *("ranking_stage", "stages", "recommender", "storage", "new_items"),
+    *("evaluation", "training", "study", "serving", "pipeline", "cli"),
 ]
 
 # The command line answers at once because these load without TensorFlow.

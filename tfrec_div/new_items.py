@@ -45,6 +45,8 @@ def recommender_with_items(
         diversity_vectors=own.pop("vectors"),
         features=own,
         profile_half_life=recommender.profile_half_life,
+        ranker=recommender.ranker and recommender.ranker.with_items(data),
+        ranker_weight=recommender.ranker_weight,
     )
     larger.vectors_are_own = recommender.vectors_are_own
     # Before the re-ranker, which has further features made.

@@ -13,12 +13,13 @@ from tqdm.auto import tqdm
 
 from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.data.interactions import Interactions
 from tfrec_div.histories import Histories
 from tfrec_div.item_features import ItemFeatures, content_of
+from tfrec_div.models.ranking_model import RankingModel
 from tfrec_div.models.retriever import Retriever
+from tfrec_div.ranking_stage import RankingStage
 from tfrec_div.recommendations import Recommendations
-from tfrec_div.request_arrays import checked_length, checked_levels, latest_last, rows_by_user
+from tfrec_div.request_arrays import checked_length, checked_levels, latest_last, padded_rows, rows_by_user
 from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.compiled import worth_compiling
@@ -34,7 +35,10 @@ FEATURE = "feature/"
 
 
 class Recommender(Stages):
-    """Retriever, then re-ranker, with what users have seen: the one object from evaluation to serving.
+    """Retriever, ranker and re-ranker, with what users have seen: the one object from evaluation to serving.
+
+    The retriever chooses candidates; the ranker, if there is one, puts them in order; the re-ranker, if there is one,
+    makes a diverse page of them.
 
     The level of diversity of a page is that of the request; else the tuned one, if there is one; else the user's
     adaptive one, if `adaptive` is given and the user has a history; else the re-ranker's own.
@@ -44,7 +48,7 @@ class Recommender(Stages):
         data: Whose catalogue is served, and whose interactions are the users' histories.
         reranker: Re-ranking layer, or None for the order of the scores.
         k: Length of a page by default. Without it that is the re-ranker's, and another re-ranker brings its own.
-        num_candidates: Items that the re-ranker chooses from.
+        num_candidates: Items that the retriever chooses for the ranker and the re-ranker.
         diversity_vectors: Float [items, dim] that diversity is measured on; by default the content of the items
             (text, pictures, categories, as far as they are there).
         features: Further item features for re-rankers, by name, or others instead of the catalogue's; see
@@ -52,10 +56,13 @@ class Recommender(Stages):
         adaptive: Gives each user a level by the user's own history.
         profile_half_life: For re-rankers that know the user's taste: items of the history after which what lies
             further back counts half; None: all count alike.
+        ranker: Puts the candidates in order, such as a `Ranker`, which was trained behind this retriever.
+        ranker_weight: In [0, 1]. At 1 the ranker's scores count, at 0 the retriever's; in between both do, made
+            comparable over the candidates of a user, see `RankingStage`. The re-ranker goes by these scores.
 
     Raises:
-        ValueError: If the schemas differ, an argument is out of range, or the items lack a feature that the
-            re-ranker reads or have one that it cannot use.
+        ValueError: If the schemas or the signals of retriever and ranker differ, an argument is out of range, or the
+            items lack a feature that the re-ranker reads or have one that it cannot use.
 
     Attributes:
         k_is_own: Whether `k` was given or set, so that another re-ranker does not change it.
@@ -83,6 +90,8 @@ class Recommender(Stages):
         features: Mapping[str, Any] | None = None,
         adaptive: Adaptive | None = None,
         profile_half_life: float | None = None,
+        ranker: RankingModel | None = None,
+        ranker_weight: float = 1.0,
     ):
         if data.schema != retriever.schema:
             raise ValueError("data: its schema is not the retriever's")
@@ -91,7 +100,7 @@ class Recommender(Stages):
         if np.shape(vectors)[:1] != (items,):
             raise ValueError(f"diversity_vectors: expected shape [{items}, dim], got {np.shape(vectors)}")
         super().__init__(
-            retriever,
+            RankingStage(retriever, ranker, ranker_weight),
             ItemFeatures(retriever, data.catalog, vectors, features),
             Histories(),
             k,
@@ -119,10 +128,27 @@ class Recommender(Stages):
         """
         if tuned is not None and not 0 <= tuned <= 1:
             raise ValueError(f"tuned must be in [0, 1], got {tuned}")
+        other = self._with(reranker, self._ranking)
+        other.tuned = tuned
+        return other
+
+    def with_ranker(self, ranker: RankingModel | None, weight: float = 1.0) -> Recommender:
+        """Returns a recommender with another ranker and without a tuned level; this one stays as it is.
+
+        Args:
+            ranker: Puts the candidates in order; None: the retriever does.
+            weight: Of the ranker's scores, as `ranker_weight`.
+
+        Raises:
+            ValueError: If its schema or signals are not the retriever's, or the weight is out of range.
+        """
+        return self._with(self.reranker, RankingStage(self.retriever, ranker, weight))
+
+    def _with(self, reranker: Reranker | None, ranking: RankingStage) -> Recommender:
         other = Recommender.__new__(Recommender)
         Stages.__init__(
             other,
-            self.retriever,
+            ranking,
             self.features.copy(),
             self._histories.copy(),
             self.k,
@@ -132,7 +158,6 @@ class Recommender(Stages):
         other.k_is_own, other.vectors_are_own = self.k_is_own, self.vectors_are_own
         other.catalog, other.schema = self.catalog, self.schema
         other.reranker, other.adaptive = reranker, self.adaptive
-        other.tuned = tuned
         return other
 
     def with_items(
@@ -155,21 +180,16 @@ class Recommender(Stages):
 
         Raises:
             DataError: If a column is missing, a cell is not what its column holds, or an id is there already.
-            ValueError: If the retriever takes no new items, or the new items' rows of a given feature are missing.
+            ValueError: If the retriever or the ranker takes no new items, or the new items' rows of a given feature are
+                missing.
         """
         from tfrec_div.new_items import recommender_with_items
 
         return recommender_with_items(self, items, image_root, diversity_vectors, features)
 
-    def update_histories(self, interactions: Interactions) -> None:
-        """Replaces what users have seen, without training; what is popular and adaptive levels follow."""
-        self._histories.update(interactions)
-        self.features.refresh(self.item_counts)
-        self._refresh()
-
     @property
     def state(self) -> dict[str, tf.Variable]:
-        """What is saved besides the retriever's weights, by name."""
+        """What is saved besides the models' weights, by name."""
         tables = {FEATURE + name: table for name, table in self.features.tables.items()}
         return {"diversity_vectors": tables.pop(f"{FEATURE}vectors"), **self._histories.state, **tables}
 
@@ -184,25 +204,6 @@ class Recommender(Stages):
             variable.assign(state[name])
         self.tuned = tuned
         self._refresh()
-
-    @property
-    def diversity_vectors(self) -> np.ndarray:
-        """The vectors that diversity is measured on, float [items, dim]."""
-        return self.features["vectors"].numpy()
-
-    @property
-    def diversity(self) -> float:
-        """The stored level of diversity (the mean of the adaptive ones); 0 without a re-ranker."""
-        if self.reranker is None:
-            return 0.0
-        if self.tuned is not None or self.adaptive is None:
-            return self.reranker.diversity if self.tuned is None else self.tuned
-        return float(np.nan_to_num(self.levels, nan=self.reranker.diversity).mean())
-
-    @property
-    def levels(self) -> np.ndarray:
-        """Each user's adaptive level, float32 [users]; NaN where there is none."""
-        return self._levels.numpy()
 
     # ------------------------------------------------------------------ in Python
 
@@ -280,6 +281,31 @@ class Recommender(Stages):
         return self._pages(
             user_rows, k, diversity, include_seen, sessions, exclude, include, context, progress
         )[:2]
+
+    def rank(self, users: Sequence[str], items: Sequence[Sequence[str]]) -> np.ndarray:
+        """Scores items that were chosen elsewhere, float32 [users, longest list].
+
+        They are scored as if the retriever had chosen them: by the ranker, by both, or by the retriever, as
+        `ranker_weight` says. Whether a user has seen an item does not matter. 0 stands where a list is shorter than
+        the longest one, and for an item that the catalogue does not have.
+
+        Args:
+            users: User ids; an unknown one is a new user.
+            items: Item ids, a list for each user.
+
+        Raises:
+            ValueError: If there is not one list for each user.
+        """
+        user_rows = self.schema.user_rows(np.asarray(list(users), object))
+        rows = padded_rows(self.schema, items)
+        if len(rows) != len(user_rows):
+            raise ValueError(f"items: expected a list for each of {len(user_rows)} users, got {len(rows)}")
+        scores = np.zeros(rows.shape, np.float32)
+        for start in range(0, len(rows) if rows.size else 0, BATCH):
+            part = slice(start, start + BATCH)
+            asked = tf.constant(user_rows[part], tf.int32), tf.constant(rows[part])
+            scores[part] = self._scores_in_graph(*asked, self._settings)
+        return scores
 
     def candidates(
         self, user_rows: np.ndarray, k: int | None = None, progress: bool = False

@@ -1,4 +1,4 @@
-"""The stages of a recommender in the graph: a user's query, the candidates, the page."""
+"""The stages of a recommender in the graph: a user's query, the candidates, their order, the page."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfrec_div._keras import tf
+from tfrec_div.data.interactions import Interactions
 from tfrec_div.histories import Histories
 from tfrec_div.item_features import ItemFeatures
+from tfrec_div.models.ensemble import as_read_by
+from tfrec_div.models.ranking_model import RankingModel
 from tfrec_div.models.retriever import Retriever
+from tfrec_div.ranking_stage import RankingStage
 from tfrec_div.request_arrays import checked_length
 from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
@@ -18,17 +22,17 @@ from tfrec_div.user_profile import UserProfile, checked_half_life
 
 
 class Stages(tf.Module):
-    """Retriever, then re-ranker, as functions of tensors, and all that they read: what evaluation and export share.
+    """Retriever, ranker and re-ranker as functions of tensors, and what they read: what evaluation and export share.
 
     The level of diversity of a page is that of the request; else the tuned one, if there is one; else the user's
     adaptive one, if there is one and the user has a history; else the re-ranker's own.
 
     Args:
-        retriever: Chooses the candidates.
+        ranking: Retriever, which chooses the candidates, and ranker.
         features: Of the items, for re-rankers.
         histories: What users have seen.
         k: Length of a page by default; None: the re-ranker's.
-        num_candidates: Items that the re-ranker chooses from.
+        num_candidates: Items that the retriever chooses for the stages after it.
         profile_half_life: Of the users' profiles, see `UserProfile`.
 
     Attributes:
@@ -38,7 +42,7 @@ class Stages(tf.Module):
 
     def __init__(
         self,
-        retriever: Retriever,
+        ranking: RankingStage,
         features: ItemFeatures,
         histories: Histories,
         k: int | None,
@@ -46,7 +50,7 @@ class Stages(tf.Module):
         profile_half_life: float | None,
     ):
         super().__init__(name="recommender")
-        self.retriever, self.features, self._histories = retriever, features, histories
+        self._ranking, self.features, self._histories = ranking, features, histories
         self._k, self.k_is_own = 10 if k is None else checked_length(k), k is not None
         self.num_candidates = num_candidates
         self.profile_half_life = checked_half_life(profile_half_life)
@@ -54,6 +58,29 @@ class Stages(tf.Module):
         self._levels = tf.Variable([np.nan], shape=[None], trainable=False, dtype=tf.float32, name="levels")
 
     # ------------------------------------------------------------------ parts
+
+    @property
+    def retriever(self) -> Retriever:
+        """The model that chooses the candidates."""
+        return self._ranking.retriever
+
+    @property
+    def ranker(self) -> RankingModel | None:
+        """The model that puts the candidates in order; another one may be set, which forgets the tuned level."""
+        return self._ranking.ranker
+
+    @ranker.setter
+    def ranker(self, ranker: RankingModel | None) -> None:
+        self._ranking, self.tuned = RankingStage(self.retriever, ranker, self.ranker_weight), None
+
+    @property
+    def ranker_weight(self) -> float:
+        """Of the ranker's scores, see `RankingStage`; another one may be set, which forgets the tuned level."""
+        return self._ranking.weight
+
+    @ranker_weight.setter
+    def ranker_weight(self, weight: float) -> None:
+        self._ranking, self.tuned = RankingStage(self.retriever, self.ranker, weight), None
 
     @property
     def reranker(self) -> Reranker | None:
@@ -94,6 +121,12 @@ class Stages(tf.Module):
         self._adaptive = adaptive
         self._refresh()
 
+    def update_histories(self, interactions: Interactions) -> None:
+        """Replaces what users have seen, without training; what is popular and adaptive levels follow."""
+        self._histories.update(interactions)
+        self.features.refresh(self.item_counts)
+        self._refresh()
+
     def _refresh(self) -> None:
         """Brings the adaptive levels up to the histories."""
         if self.adaptive is not None:
@@ -120,6 +153,25 @@ class Stages(tf.Module):
         """How often each item occurs in the histories, int64 [items]."""
         return np.bincount(self.seen[0], minlength=self.retriever.schema.num_items)
 
+    @property
+    def diversity_vectors(self) -> np.ndarray:
+        """The vectors that diversity is measured on, float [items, dim]."""
+        return self.features["vectors"].numpy()
+
+    @property
+    def diversity(self) -> float:
+        """The stored level of diversity (the mean of the adaptive ones); 0 without a re-ranker."""
+        if self.reranker is None:
+            return 0.0
+        if self.tuned is not None or self.adaptive is None:
+            return self.reranker.diversity if self.tuned is None else self.tuned
+        return float(np.nan_to_num(self.levels, nan=self.reranker.diversity).mean())
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Each user's adaptive level, float32 [users]; NaN where there is none."""
+        return self._levels.numpy()
+
     # ------------------------------------------------------------------ in the graph
 
     def known_query(self, users: tf.Tensor, session: tf.Tensor | None = None) -> tuple[dict, tf.Tensor]:
@@ -134,7 +186,7 @@ class Stages(tf.Module):
             rows seen, int32 [batch, m], padded with -1.
         """
         seen, weight = self._histories.latest_first(users, session)
-        steps = self.retriever.max_history
+        steps = self._ranking.max_history
         query = {"user_id": users, "history": seen[:, :steps], "history_weight": weight[:, :steps]}
         if self._profile is not None:
             query["user_profile"] = self._profile(seen, weight)
@@ -149,7 +201,7 @@ class Stages(tf.Module):
         include=None,
         context: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Retrieves and re-ranks: rows int32 [batch, k] padded with -1, and scores float [batch, k].
+        """Goes through all stages: rows int32 [batch, k] padded with -1, and scores float [batch, k].
 
         Args:
             query: As `known_query` gives it.
@@ -159,8 +211,50 @@ class Stages(tf.Module):
             include: Boolean [items] or [batch, items], the only rows allowed.
             context: Integer [batch, n], rows shown before, see `rerank`.
         """
-        rows, scores = self._retrieve(query, k, exclude, include, context)
+        rows, scores = self.rank_candidates(query, *self.retrieve(query, k, exclude, include, context))
         return self.rerank(rows, scores, k, diversity, query, context)
+
+    def retrieve(
+        self,
+        query: dict,
+        k: int | tf.Tensor,
+        exclude=None,
+        include=None,
+        context: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The first stage: candidates by the retriever's score, int32 [batch, n] padded with -1, and these scores.
+
+        They are as many as the stages after it are given, or k when there are none; arguments as for `page`.
+        """
+        alone = self.reranker is None and not self._ranking.active
+        if context is not None:
+            exclude = context if exclude is None else tf.concat([exclude, context], axis=1)
+        return self.retriever.retrieve(
+            as_read_by(self.retriever, query),
+            k=k if alone else tf.maximum(k, self.num_candidates),
+            exclude=exclude,
+            include=include,
+        )
+
+    def rank_candidates(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The second stage: the same candidates by the score of `RankingStage`, and these scores.
+
+        Args:
+            query: As `known_query` gives it.
+            rows: Int32 [batch, n], candidates by the retriever's score, padded with -1 at the end.
+            scores: The retriever's scores, float [batch, n].
+        """
+        return self._ranking(query, rows, scores)
+
+    def score_rows(self, query: dict, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of any items as if they were the candidates, float [batch, n]; 0 where there is none.
+
+        Args:
+            query: As `known_query` gives it.
+            rows: Int32 [batch, n], padded with -1.
+        """
+        scores = self._ranking.scores(query, rows, self._ranking.retrieval_scores(query, rows))
+        return tf.where(rows >= 0, scores, 0.0)
 
     def rerank(
         self,
@@ -171,11 +265,11 @@ class Stages(tf.Module):
         query: Mapping[str, tf.Tensor] | None = None,
         context: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Chooses a page from candidate rows [batch, n] with scores [batch, n], both sorted by score.
+        """The third stage: a page from candidate rows [batch, n] with scores [batch, n], both sorted by score.
 
         Args:
             rows: Candidates, padded with -1.
-            scores: The retriever's scores.
+            scores: What they are sorted by.
             k: Length of the page.
             diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
             query: As `known_query` gives it; None: users of whom nothing is known.
@@ -183,12 +277,6 @@ class Stages(tf.Module):
                 with -1. They count as already selected.
         """
         return self._choose(rows, scores, k, diversity, query or {}, context)[:2]
-
-    def _retrieve(self, query, k, exclude, include, context=None) -> tuple[tf.Tensor, tf.Tensor]:
-        candidates = k if self.reranker is None else tf.maximum(k, self.num_candidates)
-        if context is not None:
-            exclude = context if exclude is None else tf.concat([exclude, context], axis=1)
-        return self.retriever.retrieve(query, k=candidates, exclude=exclude, include=include)
 
     def _choose(
         self, rows, scores, k, diversity, query, context=None
@@ -218,6 +306,8 @@ class Stages(tf.Module):
             chosen = tf.maximum(positions, 0)
             rows = tf.where(positions >= 0, tf.gather(rows, chosen, batch_dims=1), -1)
             scores = tf.gather(scores, chosen, batch_dims=1)
+        else:
+            rows, scores = rows[:, :k], scores[:, :k]
         return rows, tf.where(rows >= 0, scores, 0.0), relaxed
 
     def _level(self, diversity: tf.Tensor | None, users: tf.Tensor | None, batch: tf.Tensor) -> tf.Tensor:
@@ -238,8 +328,13 @@ class Stages(tf.Module):
         query, seen = self.known_query(users, session)
         if not include_seen:
             exclude = tf.concat([exclude, seen], axis=1)
-        rows, scores = self._retrieve(query, k, exclude, include, context)
+        rows, scores = self.rank_candidates(query, *self.retrieve(query, k, exclude, include, context))
         return rows, scores, {key: query[key] for key in ("user_id", "user_profile") if key in query}
+
+    @tf.function(reduce_retracing=True)
+    def _scores_in_graph(self, users, rows, settings):
+        del settings
+        return self.score_rows(self.known_query(users)[0], rows)
 
     @tf.function(reduce_retracing=True)
     def _choose_in_graph(self, rows, scores, k, diversity, query, context, settings):
@@ -248,4 +343,4 @@ class Stages(tf.Module):
 
     @property
     def _settings(self) -> tuple:
-        return self.reranker, self.num_candidates, self.tuned, self.adaptive
+        return self.reranker, self._ranking, self.num_candidates, self.tuned, self.adaptive
