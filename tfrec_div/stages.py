@@ -246,6 +246,14 @@ class Stages(tf.Module):
         """
         return self._ranking(query, rows, scores)
 
+    def candidate_scores(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+        """Returns what `rank_candidates` orders by, in the order of the rows; minus infinity where there is none."""
+        return self._ranking.scores(query, rows, scores)
+
+    def signals(self, query: dict, rows: tf.Tensor) -> tf.Tensor:
+        """Returns what the ranker is told of candidates by the retriever, float [batch, n, signals]."""
+        return self._ranking.signals(query, rows)
+
     def score_rows(self, query: dict, rows: tf.Tensor) -> tf.Tensor:
         """Returns the scores of any items as if they were the candidates, float [batch, n]; 0 where there is none.
 
