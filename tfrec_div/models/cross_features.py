@@ -44,7 +44,9 @@ class CrossFeatures(keras.layers.Layer):
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.content = dict(content)
         self._rater = [rater] if rater is not None else []
-        self._codes = {feature.name: _codes(schema, feature) for feature in schema.features_of("item", "category")}
+        self._codes = {
+            feature.name: _codes(schema, feature) for feature in schema.features_of("item", "category")
+        }
 
         def table(name: str, *shape: int, dtype: str = "float32") -> tf.Variable:
             return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
@@ -52,7 +54,9 @@ class CrossFeatures(keras.layers.Layer):
         # The first row answers for the row -1.
         rows = schema.num_items + 1
         self.popularity = table("log_popularity", rows)
-        self.codes = {name: table(f"codes_of_{name}", rows, n, dtype="int32") for name, (n, _) in self._codes.items()}
+        self.codes = {
+            name: table(f"codes_of_{name}", rows, n, dtype="int32") for name, (n, _) in self._codes.items()
+        }
         self.views = {name: table(f"view_of_{name}", rows, dim) for name, dim in self.content.items()}
         of_signals = [*signals, *(["predicted_rating"] if rater is not None else [])]
         self.names = (
@@ -125,7 +129,9 @@ class CrossFeatures(keras.layers.Layer):
         sums = tf.math.unsorted_segment_sum(tf.reshape(each, [-1]), tf.reshape(place, [-1]), batch * values)
         has = tf.cast(of_rows > 0, tf.float32)
         count = tf.reduce_sum(has, axis=2)
-        found = tf.reduce_sum(has * tf.gather(tf.reshape(sums, [batch, values]), of_rows, batch_dims=1), axis=2)
+        found = tf.reduce_sum(
+            has * tf.gather(tf.reshape(sums, [batch, values]), of_rows, batch_dims=1), axis=2
+        )
         # What the candidate itself has given to its values is all of its weight.
         mine = tf.einsum("bs,bns->bn", weight, tf.cast(own, tf.float32)) * tf.cast(count > 0, tf.float32)
         total = tf.reduce_sum(weight, axis=1, keepdims=True) - mine
@@ -154,8 +160,9 @@ def log_ranks(values: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         there: Bool [batch, n]; the others come after all that are there.
 
     Example:
-        >>> log_ranks(tf.constant([[[0.5], [2.0], [9.0]]]), tf.constant([[True, True, False]])).numpy().round(3).tolist()
-        [[[0.6930000185966492], [0.0], [1.0989999771118164]]]
+        >>> values, there = tf.constant([[[0.5], [2.0], [9.0]]]), tf.constant([[True, True, False]])
+        >>> print(log_ranks(values, there).numpy().ravel().round(3))
+        [0.693 0.    1.099]
     """
     values = tf.where(there[:, :, tf.newaxis], values, values.dtype.min)
     order = tf.argsort(tf.transpose(values, [0, 2, 1]), axis=2, direction="DESCENDING", stable=True)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.models.optimizer_state import SavesOptimizerState
 from tfrec_div.models.ranking_lists import RankingLists
 from tfrec_div.models.ranking_model import RankingModel
 from tfrec_div.optimizers import FallingRate, LazyAdam
+from tfrec_div.tasks.calibration import (
+    CALIBRATIONS,
+    IsotonicCalibration,
+    TemperatureScaling,
+    make_calibration,
+)
 from tfrec_div.tasks.replicas import num_replicas, sum_replicas
 
 LEARNING_RATE = 1e-3
@@ -22,8 +30,9 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
     rate that falls to zero, losses are means over the lists of an epoch, and `evaluate` tells the NDCG of the lists
     and the error of ratings beside.
 
-    A subclass makes its weights in the constructor, which ends with `_add_metrics()`, and implements `adapt`,
-    `adapted`, `list_losses` and `foreseen`.
+    A subclass makes its weights in the constructor, which ends with
+    `_add_calibrations()` and `_add_metrics()`, and implements `adapt`,
+    `adapted`, `loss_of` and `foreseen`.
     """
 
     def _add_metrics(self) -> None:
@@ -33,6 +42,13 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
         self._default_optimizer = False
         # A metric's result is that of all replicas; by default Keras adds it up once more over several workers.
         self.distribute_reduction_method = "first"
+
+    def _add_calibrations(self) -> None:
+        """Adds what makes probabilities of scores, which says nothing until it has learned something."""
+        self.calibrations = {
+            "platt": TemperatureScaling(bias=True, name="platt"),
+            "isotonic": IsotonicCalibration(name="isotonic"),
+        }
 
     def build(self, input_shape=None) -> None:
         """Does nothing: the constructor has made all weights."""
@@ -53,9 +69,13 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
         """Returns the scores of the candidates of a batch by task, float32 [batch, n], before any calibration."""
         raise NotImplementedError
 
-    def list_losses(self, inputs: dict[str, tf.Tensor], scores: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the loss of each list, float32 [batch]."""
+    def loss_of(self, inputs: dict[str, tf.Tensor], scores: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the loss of a batch; under a strategy this replica's share, and the shares add up to it."""
         raise NotImplementedError
+
+    def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Returns the loss of a batch; see `loss_of`."""
+        return self.loss_of(inputs, self.foreseen(inputs, training=training))
 
     # ------------------------------------------------------------------ training
 
@@ -119,21 +139,24 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes one step; the reported loss is the mean over the epoch's lists."""
         with tf.GradientTape() as tape:
-            losses = self.list_losses(inputs, self.foreseen(inputs, training=True))
-            lists = tf.cast(tf.size(losses), tf.float32)
-            # This replica's share of the mean over the lists of all replicas.
-            share = tf.reduce_sum(losses) / tf.maximum(sum_replicas(lists), 1.0)
-            total = share + tf.add_n(self.losses) / num_replicas() if self.losses else share
+            loss = self.compute_loss(inputs, training=True)
+            total = loss + tf.add_n(self.losses) / num_replicas() if self.losses else loss
+            # Small gradients are zero in float16, unless the loss is scaled up; `compile` has seen to it.
             scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        # A task without an example in the batch, or a feature that no list has, has no gradient.
+        # What no list of the batch has has no gradient.
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         self.optimizer.apply_gradients(pairs)
-        self._loss.update_state(losses)
+        self._report_loss(total, inputs)
         return {"loss": self._loss.result()}
+
+    def _report_loss(self, share: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
+        lists = tf.cast(tf.shape(inputs["candidates"])[0], tf.float32)
+        # The metric adds up value times lists over the replicas, and the shares add up to the mean of all lists.
+        self._loss.update_state(share * sum_replicas(lists) / tf.maximum(lists, 1.0), sample_weight=lists)
 
     @property
     def _scales_loss(self) -> bool:
@@ -142,7 +165,7 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Tells the loss, the NDCG and the error of ratings."""
         scores = self.foreseen(inputs, training=False)
-        self._loss.update_state(self.list_losses(inputs, scores))
+        self._report_loss(self.loss_of(inputs, scores), inputs)
         gain, counts = ndcg(scores["relevance"], inputs["label"], inputs["candidates"] >= 0)
         self._ndcg.update_state(gain, sample_weight=counts)
         if "rating" in scores:
@@ -159,6 +182,42 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
     def get_metrics_result(self) -> dict:
         """Returns the results of the metrics that the steps since the last reset have reported."""
         return {metric.name: metric.result() for metric in self.metrics if float(metric.count) > 0}
+
+    # ------------------------------------------------------------------ calibration
+
+    def calibrated_logits(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of calibrated probabilities, float32 alike."""
+        for calibration in self.calibrations.values():
+            logits = calibration.calibrated_logits(logits)
+        return logits
+
+    def calibrate(self, lists: RankingLists, method: str = "platt") -> LearnsFromLists:
+        """Makes probabilities of relevance of the scores; the order stays as it is. Returns the model.
+
+        Args:
+            lists: That training has not met.
+            method: "temperature" (one factor), "platt" (with a bias, which a ranking loss leaves open) or "isotonic".
+
+        Raises:
+            ValueError: An unknown method.
+
+        Guo et al. (2017), On calibration of modern neural networks.
+        """
+        if method not in CALIBRATIONS:
+            raise ValueError(f"method: expected one of {', '.join(CALIBRATIONS)}, got {method!r}")
+        step = tf.function(
+            lambda batch: self.foreseen(batch, training=False)["relevance"], reduce_retracing=True
+        )
+        logits, labels = [], []
+        for batch in lists.as_dataset(epochs=1):
+            there = batch["candidates"] >= 0
+            logits.append(tf.boolean_mask(step(batch), there).numpy())
+            labels.append(tf.boolean_mask(tf.minimum(batch["label"], 1.0), there).numpy())
+        for calibration in self.calibrations.values():
+            calibration.set_weights(type(calibration)().get_weights())
+        learned = make_calibration(method).fit(np.concatenate(logits), np.concatenate(labels))
+        self.calibrations["isotonic" if method == "isotonic" else "platt"].set_weights(learned.get_weights())
+        return self
 
     # ------------------------------------------------------------------ configuration
 

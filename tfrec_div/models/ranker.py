@@ -11,15 +11,17 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.models.cross_features import CrossFeatures
 from tfrec_div.models.learns_from_lists import LearnsFromLists
-from tfrec_div.models.ranker_features import FEATURES, HISTORIES, RankerFeatures
+from tfrec_div.models.ranker_arguments import check_ranker, content_vectors_of, copy_rater
+from tfrec_div.models.ranker_features import FEATURES, RankerFeatures
+from tfrec_div.models.ranker_tasks import RankerTasks
 from tfrec_div.models.ranking_lists import RankingLists
 from tfrec_div.models.rating_model import RatingModel
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.precision import check_precision, precision_scope
+from tfrec_div.tasks.ranking import RankingLoss
 from tfrec_div.towers.interactions import Interaction, interaction_layer
 from tfrec_div.towers.views import VectorView
 
-TOWERS = ("text", "image")
 # Length that a view of the content has at most.
 VIEW = 64
 
@@ -48,6 +50,7 @@ class Ranker(LearnsFromLists):
             "gated", "bilinear"; "cross_modal" for attention to each other).
         rater: Foretells ratings, and knows what the retriever knows. The ranker keeps a copy.
         tasks: "relevance", which is always there, and any of "rating" and events of the interactions ("purchase").
+        loss: What is learned of relevance: a name of `tasks.ranking.RANKING_LOSSES`, or a loss.
         embedding_dim: Length of the vectors of the features.
         hidden_units: Layers of the interaction's deep network.
         dropout: Share of the entries of each hidden layer that training drops.
@@ -83,6 +86,7 @@ class Ranker(LearnsFromLists):
         fusion: str | keras.layers.Layer = "concat",
         rater: RatingModel | None = None,
         tasks: Sequence[str] = ("relevance",),
+        loss: str | RankingLoss = "list_softmax",
         embedding_dim: int = 16,
         hidden_units: Sequence[int] = (64, 32),
         dropout: float = 0.2,
@@ -97,7 +101,7 @@ class Ranker(LearnsFromLists):
         super().__init__(**{"dtype": precision, **kwargs})
         vectors = content_vectors_of(content) if isinstance(content, Retriever) else {}
         lengths = {name: part.shape[1] for name, part in vectors.items()} or dict(content or {})
-        _check(features, history, tasks, signal_names)
+        check_ranker(features, history, tasks, signal_names)
         self.schema, self.signal_names, self.max_history = schema, tuple(signal_names), max_history
         self.tasks, self.residual = tuple(tasks), residual
         self._arguments = {
@@ -108,6 +112,7 @@ class Ranker(LearnsFromLists):
             "content": lengths,
             "fusion": fusion if isinstance(fusion, str) else None,
             "tasks": self.tasks,
+            "loss": loss if isinstance(loss, str) else None,
             "embedding_dim": embedding_dim,
             "hidden_units": tuple(hidden_units),
             "dropout": dropout,
@@ -116,7 +121,7 @@ class Ranker(LearnsFromLists):
             "max_history": max_history,
             "precision": precision,
         }
-        self.rater = None if rater is None else _copy(rater)
+        self.rater = None if rater is None else copy_rater(rater)
         self.views = {name: VectorView(length, VIEW, name=f"{name}_view") for name, length in lengths.items()}
         kept = {name: view.dim for name, view in self.views.items()}
         self.cross = CrossFeatures(schema, self.signal_names, kept, self.rater, name="cross")
@@ -125,12 +130,11 @@ class Ranker(LearnsFromLists):
                 schema, embedding_dim, features, kept, fusion, history, id_dropout, name="features"
             )
             self.interaction = interaction_layer(interaction, hidden_units, dropout)
-            self.heads = {
-                task: keras.layers.Dense(1, kernel_initializer="zeros", dtype="float32", name=f"head_{task}")
-                for task in self.tasks
-            }
+            self.outputs_of = RankerTasks(tasks, loss, name="tasks")
 
-        def number(name: str, value: float, trainable: bool = False, shape: tuple[int, ...] = ()) -> tf.Variable:
+        def number(
+            name: str, value: float, trainable: bool = False, shape: tuple[int, ...] = ()
+        ) -> tf.Variable:
             start = keras.initializers.Constant(value)
             return self.add_weight(
                 name=name, shape=shape, initializer=start, trainable=trainable, dtype="float32"
@@ -143,7 +147,7 @@ class Ranker(LearnsFromLists):
         self.score_weight = number("score_weight", float(np.log(np.e - 1)), trainable=residual)
         self.rating_mean = number("rating_mean", 0.0)
         self.rating_scale = number("rating_scale", 0.0, shape=(2,))
-        self.calibration = number("calibration", 0.0, shape=(2,))
+        self._add_calibrations()
         self._add_metrics()
         self._make_weights()
         if vectors:
@@ -244,7 +248,7 @@ class Ranker(LearnsFromLists):
         numbers = (numbers - self.number_mean) * self.number_scale
         numbers = tf.where((rows >= 0)[:, :, tf.newaxis], numbers, 0.0)
         joined = self.interaction({"fields": fields, "numbers": numbers}, training=training)
-        found = {task: tf.squeeze(head(joined), axis=2) for task, head in self.heads.items()}
+        found = self.outputs_of(joined)
         if self.residual:
             score = tf.cast(inputs["signals"][:, :, 0], tf.float32)
             found["relevance"] += tf.nn.softplus(self.score_weight) * score
@@ -260,7 +264,7 @@ class Ranker(LearnsFromLists):
     ) -> dict[str, tf.Tensor]:
         """Returns what is foreseen of each candidate, by task; see `RankingModel.predictions`."""
         found = self.foreseen({**query, "candidates": rows, "signals": signals}, training=False)
-        scale, shift = tf.unstack(self.calibration)
+        found["relevance"] = self.calibrated_logits(found["relevance"])
         found = {task: values if task == "rating" else tf.sigmoid(values) for task, values in found.items()}
         if "rating" in found:
             found["rating"] = tf.clip_by_value(found["rating"], self.rating_scale[0], self.rating_scale[1])
@@ -270,15 +274,9 @@ class Ranker(LearnsFromLists):
         """Returns `foreseen`."""
         return self.foreseen(inputs, training)
 
-    def list_losses(self, inputs: dict[str, tf.Tensor], scores: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the sum of the tasks' losses of each list, float32 [batch]."""
-        there = inputs["candidates"] >= 0
-        losses = [_list_softmax(inputs["label"], scores["relevance"], there)]
-        if "rating" in scores:
-            known = there & tf.math.is_finite(inputs["rating"])
-            missed = tf.where(known, scores["rating"] - tf.where(known, inputs["rating"], 0.0), 0.0)
-            losses.append(tf.reduce_sum(tf.square(missed), axis=1))
-        return tf.add_n(losses)
+    def loss_of(self, inputs: dict[str, tf.Tensor], scores: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the loss of a batch; under a strategy this replica's share, and the shares add up to it."""
+        return self.outputs_of.loss(inputs, scores)
 
     # ------------------------------------------------------------------ configuration
 
@@ -291,6 +289,7 @@ class Ranker(LearnsFromLists):
             **self._arguments,
             "interaction": self._arguments["interaction"] or serialize(self.interaction),
             "fusion": self._arguments["fusion"] or serialize(self.features.fusion),
+            "loss": self._arguments["loss"] or serialize(self.outputs_of.loss_of["relevance"]),
             "rater": None if self.rater is None else serialize(self.rater),
         }
 
@@ -299,40 +298,11 @@ class Ranker(LearnsFromLists):
         """Makes a ranker of what `get_config` returned; weights come by `set_weights`."""
 
         def made(value):
-            return keras.saving.deserialize_keras_object(value, custom_objects) if isinstance(value, dict) else value
+            return (
+                keras.saving.deserialize_keras_object(value, custom_objects)
+                if isinstance(value, dict)
+                else value
+            )
 
-        parts = {name: made(config[name]) for name in ("interaction", "fusion", "rater")}
+        parts = {name: made(config[name]) for name in ("interaction", "fusion", "loss", "rater")}
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), **parts})
-
-
-def content_vectors_of(retriever: Retriever) -> dict[str, np.ndarray]:
-    """Returns the vectors of the towers that have encoded the items' content, float [items, length], by name."""
-    if (model := retriever.content_model) is None:
-        raise ValueError(f"content: {type(retriever).__name__} has no model that has encoded texts or pictures")
-    there = {name.partition("/")[0] for name in model.item_table.values}
-    return {tower: model.content(tower) for tower in TOWERS if tower in there}
-
-
-def _copy(rater: RatingModel) -> RatingModel:
-    copy = RatingModel.from_config(rater.get_config())
-    copy.set_weights(rater.get_weights())
-    return copy
-
-
-def _check(features, history, tasks, signal_names) -> None:
-    unknown = sorted(set(features) - set(FEATURES))
-    if isinstance(features, str) or unknown:
-        raise ValueError(f"features: expected some of {list(FEATURES)}, got {unknown or features!r}")
-    if history not in (None, *HISTORIES):
-        raise ValueError(f"history: expected None or one of {list(HISTORIES)}, got {history!r}")
-    if isinstance(tasks, str) or "relevance" not in tasks:
-        raise ValueError(f"tasks: expected a list with 'relevance', got {tasks!r}")
-    if isinstance(signal_names, str) or not signal_names:
-        raise ValueError(f"signal_names: expected at least one name, got {signal_names!r}")
-
-
-def _list_softmax(labels: tf.Tensor, scores: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-    labels = tf.where(there, labels, 0.0)
-    share = tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=1, keepdims=True))
-    logs = tf.nn.log_softmax(tf.where(there, scores, -1e9), axis=1)
-    return -tf.reduce_sum(tf.where(share > 0, share * logs, 0.0), axis=1)

@@ -68,7 +68,9 @@ class RankerFeatures(keras.layers.Layer):
             items |= column_encoders(schema, "item", dim, (Number, Timestamp))
         self.users, self.items = users, items
         if not items and not content:
-            raise ValueError(f"features: {list(features)} leaves the candidates without any feature of the schema")
+            raise ValueError(
+                f"features: {list(features)} leaves the candidates without any feature of the schema"
+            )
         self.user_table = FeatureTable(schema.num_users, user_spec(schema), name="users")
         self.item_table = FeatureTable(schema.num_items, item_spec(schema), name="items")
         self.projections = {name: keras.layers.Dense(dim, use_bias=False, name=name) for name in content}

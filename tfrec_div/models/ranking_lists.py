@@ -252,7 +252,8 @@ def events_of(log: Interactions, users: np.ndarray, candidates: np.ndarray) -> d
     if log.event is None:
         return {}
     return {
-        name: label_of(log, users, candidates, (log.event == name).astype(np.float32)) for name in log.event_names
+        name: label_of(log, users, candidates, (log.event == name).astype(np.float32))
+        for name in log.event_names
     }
 
 
@@ -260,9 +261,7 @@ def _pairs(log: Interactions) -> np.ndarray:
     return log.user.astype(np.int64) * log.num_items + log.item
 
 
-def _places(
-    log: Interactions, users: np.ndarray, candidates: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _places(log: Interactions, users: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns where each candidate's pair stands among the sorted distinct pairs of the log, and whether it does."""
     pairs = np.unique(_pairs(log))
     wanted = users.astype(np.int64)[:, None] * log.num_items + candidates

@@ -37,7 +37,9 @@ class HistoryModalities(keras.layers.Layer):
         """Makes the projections and a vector for each modality."""
         modalities, dim = input_shape[-2], input_shape[-1]
         if dim % self.num_heads:
-            raise ValueError(f"num_heads: expected a divisor of the vectors' length {dim}, got {self.num_heads}")
+            raise ValueError(
+                f"num_heads: expected a divisor of the vectors' length {dim}, got {self.num_heads}"
+            )
         size = dim // self.num_heads
         for name in ("query", "key", "value"):
             kernel = self.add_weight(name=f"{name}_kernel", shape=(dim, self.num_heads, size))

@@ -20,7 +20,10 @@ INTERACTIONS: dict[str, type[Interaction]] = {
 
 
 def interaction_layer(
-    interaction: str | Interaction, hidden_units: Sequence[int] = (64, 32), dropout: float = 0.0, **kwargs: Any
+    interaction: str | Interaction,
+    hidden_units: Sequence[int] = (64, 32),
+    dropout: float = 0.0,
+    **kwargs: Any,
 ) -> Interaction:
     """Returns a feature interaction.
 
