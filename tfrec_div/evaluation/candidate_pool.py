@@ -9,7 +9,6 @@ import numpy as np
 
 from tfrec_div import metrics
 from tfrec_div._keras import tf
-from tfrec_div.data.interactions import Interactions
 from tfrec_div.models.ensemble import as_read_by
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class CandidatePool:
 
         Args:
             relevant: Relevant item rows of each user, `(values, row_splits [users + 1])`.
-            ratings: Held-out ratings of the candidates, float [users, n], see `ratings_of`; NaN: unknown.
+            ratings: Held-out ratings of the candidates, float [users, n]; NaN: unknown.
         """
         there = self.rows >= 0
         labels = metrics.hits(self.rows, *relevant) & there
@@ -100,29 +99,6 @@ class CandidatePool:
             known = np.where(there, ratings, np.nan)
             found["ranking"]["rmse"] = metrics.rmse(self.predictions["rating"], known)
         return found
-
-
-def ratings_of(events: Interactions, users: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
-    """Returns the latest rating that each user gave to each item of a list, float [users, n]; NaN where there is none.
-
-    Args:
-        events: Interactions; without ratings the result is None.
-        users: Int32 [users], sorted.
-        rows: Item rows int32 [users, n], padded with -1.
-    """
-    if events.rating is None:
-        return None
-    width = np.int64(events.num_items)
-    known = ~np.isnan(events.rating)
-    pairs = events.user[known] * width + events.item[known]
-    # Of equal pairs the last one is the latest.
-    keys, place = np.unique(pairs[::-1], return_index=True)
-    values = events.rating[known][::-1][place]
-    asked = np.asarray(users)[:, np.newaxis] * width + np.maximum(rows, 0)
-    at = np.minimum(np.searchsorted(keys, asked), max(len(keys) - 1, 0))
-    if not len(keys):
-        return np.full(rows.shape, np.nan)
-    return np.where((keys[at] == asked) & (rows >= 0), values[at], np.nan)
 
 
 def _said(recommender: Recommender, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[dict, dict]:

@@ -77,10 +77,12 @@ def evaluate(
     stages: dict[str, dict[str, float]] = {}
     if getattr(rec, "ranker", None) is not None:
         # With TensorFlow, so imported when it is used.
-        from tfrec_div.evaluation.candidate_pool import CandidatePool, ratings_of
+        from tfrec_div.evaluation.candidate_pool import CandidatePool
+        from tfrec_div.models.ranking_lists import ratings_of
 
         pool = CandidatePool.of(rec, users, k)
-        stages = pool.measures(relevant, ratings_of(test.interactions, users, pool.rows))
+        rated = test.interactions.rating is not None
+        stages = pool.measures(relevant, ratings_of(test.interactions, users, pool.rows) if rated else None)
         if level > 0.0:
             lists["ranking"] = pool.lists("ranking", k)
         lists["retrieval"] = pool.lists("retrieval", k)
