@@ -15,8 +15,9 @@ PACKAGE = ROOT / "tfrec_div"
 LAYERS = [
     *("precision", "draws", "data", "augment", "towers", "tasks", "optimizers"),
     *("index", "models", "rerank", "metrics"),
-    *("recommendations", "histories", "item_features", "user_profile"),
-    *("recommender", "storage", "new_items", "evaluation", "training", "study", "serving", "pipeline", "cli"),
+    *("recommendations", "request_arrays", "histories", "item_features", "reranker_features", "user_profile"),
+    *("ranking_stage", "stages", "recommender", "storage", "new_items"),
+    *("evaluation", "training", "study", "serving", "pipeline", "cli"),
 ]
 
 # The command line answers at once because these load without TensorFlow.

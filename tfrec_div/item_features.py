@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from tfrec_div._keras import tf
 from tfrec_div.data.catalog import Catalog
+from tfrec_div.data.dataset import Dataset
 from tfrec_div.metrics import long_tail
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.towers.content import content_vectors
@@ -165,6 +167,33 @@ def content_towers(retriever: Retriever) -> list[str]:
         return []
     there = {name.partition("/")[0] for name in model.item_table.values}
     return [tower for tower in TOWERS if tower in there]
+
+
+def content_of(retriever: Retriever, data: Dataset, centred_on: int | None = None) -> np.ndarray:
+    """Returns the items' content vectors: what the text and image towers make, and the categories.
+
+    Args:
+        retriever: Whose towers have read the content.
+        data: The items.
+        centred_on: How many items, from the first, have the mean that vectors are centred on; None: all.
+    """
+    parts = {}
+    if (model := retriever.content_model) is not None:
+        parts = {name: model.content(name) for name in content_towers(retriever)}
+    categories = data.catalog.category_matrix()
+    if categories.shape[1]:
+        parts["categories"] = categories.astype(bool)
+    if not parts:
+        parts["retrieval"] = retriever.item_embeddings()
+        found = (
+            "the retriever's own vectors are used, so that relevance and diversity are measured in one space"
+            if parts["retrieval"].any()
+            else "nor does the retriever tell which items are alike, so that there is nothing to diversify by"
+        )
+        warnings.warn(
+            f"the items have no text, picture or category to measure diversity on: {found}", stacklevel=3
+        )
+    return content_vectors(parts, centred_on=centred_on)
 
 
 def _checked(argument: str, values: Any, items: int) -> np.ndarray:

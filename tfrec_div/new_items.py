@@ -12,7 +12,8 @@ import pandas as pd
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.new_items import add_items
 from tfrec_div.histories import Histories
-from tfrec_div.recommender import Recommender, content_of
+from tfrec_div.item_features import content_of
+from tfrec_div.recommender import Recommender
 from tfrec_div.storage import data_of
 
 
@@ -44,6 +45,8 @@ def recommender_with_items(
         diversity_vectors=own.pop("vectors"),
         features=own,
         profile_half_life=recommender.profile_half_life,
+        ranker=recommender.ranker and recommender.ranker.with_items(data),
+        ranker_weight=recommender.ranker_weight,
     )
     larger.vectors_are_own = recommender.vectors_are_own
     # Before the re-ranker, which has further features made.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.evaluation.evaluator import Evaluation, evaluate
+from tfrec_div.evaluation.latency import BATCH, latency_line, stage_latency
 from tfrec_div.recommender import Recommender
 from tfrec_div.serving.export import export
 from tfrec_div.study.report import ItemCard, RunReport, UserExample, write_report
@@ -57,12 +59,16 @@ def run_main_job(
         evaluation = evaluate(trained.recommender, trained.test, k=config.k)
     evaluation.save(trained.run.metrics)
     say(str(evaluation))
+    batch = evaluation.users[:BATCH]
+    latency = stage_latency(trained.recommender, batch, k=config.k)
+    say(latency_line(latency, len(batch)))
     examples = _examples(trained)
     # From here on users have seen what was held out, as those of the served model have.
     trained.recommender.update_histories(data.interactions)
     say("writing the SavedModel and checking it in a fresh process ...")
     version = export(trained.recommender, trained.run.path / "saved_model")
     report = _report(trained, data, config, evaluation, examples, version)
+    report = replace(report, latency=latency, latency_users=len(batch))
     return write_report(trained.run.report, report)
 
 
@@ -82,6 +88,7 @@ def _report(
         data=data.summary(),
         history=trained.history,
         evaluation=evaluation.summary,
+        stages=evaluation.stages,
         examples=examples,
         settings=config.to_json(),
         artifacts={

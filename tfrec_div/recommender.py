@@ -13,18 +13,17 @@ from tqdm.auto import tqdm
 
 from tfrec_div._keras import tf
 from tfrec_div.data.dataset import Dataset
-from tfrec_div.data.interactions import Interactions
 from tfrec_div.histories import Histories
-from tfrec_div.item_features import ItemFeatures, content_towers
+from tfrec_div.item_features import ItemFeatures, content_of
+from tfrec_div.models.ranking_model import RankingModel
 from tfrec_div.models.retriever import Retriever
+from tfrec_div.ranking_stage import RankingStage
 from tfrec_div.recommendations import Recommendations
+from tfrec_div.request_arrays import checked_length, checked_levels, latest_last, padded_rows, rows_by_user
 from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.compiled import worth_compiling
-from tfrec_div.rerank.fair import FAIR
-from tfrec_div.rerank.long_tail_xquad import LongTailXQuAD
-from tfrec_div.towers.content import content_vectors
-from tfrec_div.user_profile import UserProfile, checked_half_life
+from tfrec_div.stages import Stages
 
 __all__ = ["Recommendations", "Recommender"]
 
@@ -33,12 +32,13 @@ BATCH = 256
 MANY_USERS = 50_000
 # Before the name of a feature in what is saved.
 FEATURE = "feature/"
-# Re-rankers that know two groups of items: more would be taken for one of them, or for none.
-TWO_GROUPS = (FAIR, LongTailXQuAD)
 
 
-class Recommender(tf.Module):
-    """Retriever, then re-ranker, with what users have seen: the one object from evaluation to serving.
+class Recommender(Stages):
+    """Retriever, ranker and re-ranker, with what users have seen: the one object from evaluation to serving.
+
+    The retriever chooses candidates; the ranker, if there is one, puts them in order; the re-ranker, if there is one,
+    makes a diverse page of them.
 
     The level of diversity of a page is that of the request; else the tuned one, if there is one; else the user's
     adaptive one, if `adaptive` is given and the user has a history; else the re-ranker's own.
@@ -48,7 +48,7 @@ class Recommender(tf.Module):
         data: Whose catalogue is served, and whose interactions are the users' histories.
         reranker: Re-ranking layer, or None for the order of the scores.
         k: Length of a page by default. Without it that is the re-ranker's, and another re-ranker brings its own.
-        num_candidates: Items that the re-ranker chooses from.
+        num_candidates: Items that the retriever chooses for the ranker and the re-ranker.
         diversity_vectors: Float [items, dim] that diversity is measured on; by default the content of the items
             (text, pictures, categories, as far as they are there).
         features: Further item features for re-rankers, by name, or others instead of the catalogue's; see
@@ -56,10 +56,13 @@ class Recommender(tf.Module):
         adaptive: Gives each user a level by the user's own history.
         profile_half_life: For re-rankers that know the user's taste: items of the history after which what lies
             further back counts half; None: all count alike.
+        ranker: Puts the candidates in order, such as a `Ranker`, which was trained behind this retriever.
+        ranker_weight: In [0, 1]. At 1 the ranker's scores count, at 0 the retriever's; in between both do, made
+            comparable over the candidates of a user, see `RankingStage`. The re-ranker goes by these scores.
 
     Raises:
-        ValueError: If the schemas differ, an argument is out of range, or the items lack a feature that the
-            re-ranker reads or have one that it cannot use.
+        ValueError: If the schemas or the signals of retriever and ranker differ, an argument is out of range, or the
+            items lack a feature that the re-ranker reads or have one that it cannot use.
 
     Attributes:
         k_is_own: Whether `k` was given or set, so that another re-ranker does not change it.
@@ -87,75 +90,28 @@ class Recommender(tf.Module):
         features: Mapping[str, Any] | None = None,
         adaptive: Adaptive | None = None,
         profile_half_life: float | None = None,
+        ranker: RankingModel | None = None,
+        ranker_weight: float = 1.0,
     ):
-        super().__init__(name="recommender")
         if data.schema != retriever.schema:
             raise ValueError("data: its schema is not the retriever's")
-        self.retriever = retriever
-        self.catalog = data.catalog
-        self.schema = data.schema
-        self._k, self.k_is_own = 10 if k is None else _checked_length(k), k is not None
-        self.num_candidates = num_candidates
-        self.tuned: float | None = None
-        self.profile_half_life = checked_half_life(profile_half_life)
+        vectors = content_of(retriever, data) if diversity_vectors is None else diversity_vectors
+        items = len(data.catalog)
+        if np.shape(vectors)[:1] != (items,):
+            raise ValueError(f"diversity_vectors: expected shape [{items}, dim], got {np.shape(vectors)}")
+        super().__init__(
+            RankingStage(retriever, ranker, ranker_weight),
+            ItemFeatures(retriever, data.catalog, vectors, features),
+            Histories(),
+            k,
+            num_candidates,
+            profile_half_life,
+        )
+        self.catalog, self.schema = data.catalog, data.schema
         self.vectors_are_own = diversity_vectors is not None or "vectors" in (features or {})
-        if diversity_vectors is None:
-            diversity_vectors = content_of(retriever, data)
-        expected = (len(data.catalog),)
-        if np.shape(diversity_vectors)[:1] != expected:
-            found = np.shape(diversity_vectors)
-            raise ValueError(f"diversity_vectors: expected shape [{expected[0]}, dim], got {found}")
-        self.features = ItemFeatures(retriever, data.catalog, diversity_vectors, features)
-        self._histories = Histories()
         self._histories.update(data.interactions)
-        self._begin(reranker, adaptive)
-
-    def _begin(self, reranker: Reranker | None, adaptive: Adaptive | None) -> None:
-        """Makes what depends on the re-ranker and the histories."""
-        self._levels = tf.Variable([np.nan], shape=[None], trainable=False, dtype=tf.float32, name="levels")
         self.reranker = reranker
         self.adaptive = adaptive
-
-    # ------------------------------------------------------------------ state
-
-    @property
-    def reranker(self) -> Reranker | None:
-        """The re-ranking layer; another one may be set, which forgets the tuned level and follows its `k`."""
-        return self._reranker
-
-    @reranker.setter
-    def reranker(self, reranker: Reranker | None) -> None:
-        profile = None
-        if reranker is not None:
-            self.features.require(features_needed(reranker), type(reranker).__name__, self.item_counts)
-            if isinstance(reranker, TWO_GROUPS):
-                _check_two_groups(self.features["groups"].numpy(), type(reranker).__name__)
-            if "user_profile" in reranker.profiles:
-                profile = UserProfile(self.features[_profile_over(reranker)], self.profile_half_life)
-        self._reranker, self._profile, self.tuned = reranker, profile, None
-        if reranker is not None and not self.k_is_own:
-            self._k = reranker.k
-
-    @property
-    def k(self) -> int:
-        """Length of a page by default; one that is set stays, whatever the re-ranker."""
-        return self._k
-
-    @k.setter
-    def k(self, k: int) -> None:
-        self._k, self.k_is_own = _checked_length(k), True
-
-    @property
-    def adaptive(self) -> Adaptive | None:
-        """What gives each user a level; another one may be set, and the levels follow."""
-        return self._adaptive
-
-    @adaptive.setter
-    def adaptive(self, adaptive: Adaptive | None) -> None:
-        if adaptive is not None:
-            self.features.require([adaptive.feature], "Adaptive", self.item_counts)
-        self._adaptive = adaptive
-        self._refresh()
 
     def with_reranker(self, reranker: Reranker | None, tuned: float | None = None) -> Recommender:
         """Returns a recommender of the same weights with another re-ranker; this one stays as it is.
@@ -172,15 +128,36 @@ class Recommender(tf.Module):
         """
         if tuned is not None and not 0 <= tuned <= 1:
             raise ValueError(f"tuned must be in [0, 1], got {tuned}")
-        other = Recommender.__new__(Recommender)
-        tf.Module.__init__(other, name="recommender")
-        other.retriever, other.catalog, other.schema = self.retriever, self.catalog, self.schema
-        other._k, other.k_is_own, other.num_candidates = self.k, self.k_is_own, self.num_candidates
-        other.profile_half_life, other.vectors_are_own = self.profile_half_life, self.vectors_are_own
-        other.features = self.features.copy()
-        other._histories = self._histories.copy()
-        other._begin(reranker, self.adaptive)
+        other = self._with(reranker, self._ranking)
         other.tuned = tuned
+        return other
+
+    def with_ranker(self, ranker: RankingModel | None, weight: float = 1.0) -> Recommender:
+        """Returns a recommender with another ranker and without a tuned level; this one stays as it is.
+
+        Args:
+            ranker: Puts the candidates in order; None: the retriever does.
+            weight: Of the ranker's scores, as `ranker_weight`.
+
+        Raises:
+            ValueError: If its schema or signals are not the retriever's, or the weight is out of range.
+        """
+        return self._with(self.reranker, RankingStage(self.retriever, ranker, weight))
+
+    def _with(self, reranker: Reranker | None, ranking: RankingStage) -> Recommender:
+        other = Recommender.__new__(Recommender)
+        Stages.__init__(
+            other,
+            ranking,
+            self.features.copy(),
+            self._histories.copy(),
+            self.k,
+            self.num_candidates,
+            self.profile_half_life,
+        )
+        other.k_is_own, other.vectors_are_own = self.k_is_own, self.vectors_are_own
+        other.catalog, other.schema = self.catalog, self.schema
+        other.reranker, other.adaptive = reranker, self.adaptive
         return other
 
     def with_items(
@@ -203,28 +180,16 @@ class Recommender(tf.Module):
 
         Raises:
             DataError: If a column is missing, a cell is not what its column holds, or an id is there already.
-            ValueError: If the retriever takes no new items, or the new items' rows of a given feature are missing.
+            ValueError: If the retriever or the ranker takes no new items, or the new items' rows of a given feature are
+                missing.
         """
         from tfrec_div.new_items import recommender_with_items
 
         return recommender_with_items(self, items, image_root, diversity_vectors, features)
 
-    def update_histories(self, interactions: Interactions) -> None:
-        """Replaces what users have seen, without training; what is popular and adaptive levels follow."""
-        self._histories.update(interactions)
-        self.features.refresh(self.item_counts)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        if self.adaptive is not None:
-            table = self.features[self.adaptive.feature].numpy()
-            self._levels.assign(self.adaptive.levels(*self.seen, table))
-        else:
-            self._levels.assign([np.nan])
-
     @property
     def state(self) -> dict[str, tf.Variable]:
-        """What is saved besides the retriever's weights, by name."""
+        """What is saved besides the models' weights, by name."""
         tables = {FEATURE + name: table for name, table in self.features.tables.items()}
         return {"diversity_vectors": tables.pop(f"{FEATURE}vectors"), **self._histories.state, **tables}
 
@@ -239,173 +204,6 @@ class Recommender(tf.Module):
             variable.assign(state[name])
         self.tuned = tuned
         self._refresh()
-
-    @property
-    def variables_in_use(self) -> list[tf.Variable]:
-        """What an export holds besides the retriever's weights: histories, and what the re-ranker reads."""
-        names = () if self.reranker is None else self.reranker.required
-        profile = [] if self._profile is None else self._profile.variables_in_use
-        levels = [] if self.adaptive is None else [self._levels]
-        return [*self._histories.state.values(), *(self.features[name] for name in names), *profile, *levels]
-
-    @property
-    def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Item rows of all users' histories end to end, and where each user's begins [users + 1]."""
-        return self._histories.seen
-
-    @property
-    def item_counts(self) -> np.ndarray:
-        """How often each item occurs in the histories, int64 [items]."""
-        return np.bincount(self.seen[0], minlength=len(self.catalog))
-
-    @property
-    def diversity_vectors(self) -> np.ndarray:
-        """The vectors that diversity is measured on, float [items, dim]."""
-        return self.features["vectors"].numpy()
-
-    @property
-    def diversity(self) -> float:
-        """The stored level of diversity (the mean of the adaptive ones); 0 without a re-ranker."""
-        if self.reranker is None:
-            return 0.0
-        if self.tuned is not None or self.adaptive is None:
-            return self.reranker.diversity if self.tuned is None else self.tuned
-        return float(np.nan_to_num(self.levels, nan=self.reranker.diversity).mean())
-
-    @property
-    def levels(self) -> np.ndarray:
-        """Each user's adaptive level, float32 [users]; NaN where there is none."""
-        return self._levels.numpy()
-
-    # ------------------------------------------------------------------ in the graph
-
-    def known_query(self, users: tf.Tensor, session: tf.Tensor | None = None) -> tuple[dict, tf.Tensor]:
-        """Returns the query of each user, and what the user has seen.
-
-        Args:
-            users: Integer [batch], rows; -1 is an unknown user, who has an empty history.
-            session: Integer [batch, n], rows of the items of this session in time order, padded with -1.
-
-        Returns:
-            The query (`user_id`, `history`, `history_weight`, and `user_profile` when the re-ranker reads one), and the
-            rows seen, int32 [batch, m], padded with -1.
-        """
-        seen, weight = self._histories.latest_first(users, session)
-        steps = self.retriever.max_history
-        query = {"user_id": users, "history": seen[:, :steps], "history_weight": weight[:, :steps]}
-        if self._profile is not None:
-            query["user_profile"] = self._profile(seen, weight)
-        return query, seen
-
-    def page(
-        self,
-        query: dict,
-        k: int | tf.Tensor,
-        diversity: tf.Tensor | None = None,
-        exclude=None,
-        include=None,
-        context: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Retrieves and re-ranks: rows int32 [batch, k] padded with -1, and scores float [batch, k].
-
-        Args:
-            query: As `known_query` gives it.
-            k: Length of the page.
-            diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
-            exclude: Integer [batch, n], rows to leave out, padded with -1.
-            include: Boolean [items] or [batch, items], the only rows allowed.
-            context: Integer [batch, n], rows shown before, see `rerank`.
-        """
-        rows, scores = self._retrieve(query, k, exclude, include, context)
-        return self.rerank(rows, scores, k, diversity, query, context)
-
-    def rerank(
-        self,
-        rows: tf.Tensor,
-        scores: tf.Tensor,
-        k: int | tf.Tensor,
-        diversity: tf.Tensor | None = None,
-        query: Mapping[str, tf.Tensor] | None = None,
-        context: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Chooses a page from candidate rows [batch, n] with scores [batch, n], both sorted by score.
-
-        Args:
-            rows: Candidates, padded with -1.
-            scores: The retriever's scores.
-            k: Length of the page.
-            diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
-            query: As `known_query` gives it; None: users of whom nothing is known.
-            context: Integer [batch, n], rows that were shown recently or on the page before, the latest last, padded
-                with -1. They count as already selected.
-        """
-        return self._choose(rows, scores, k, diversity, query or {}, context)[:2]
-
-    def _retrieve(self, query, k, exclude, include, context=None) -> tuple[tf.Tensor, tf.Tensor]:
-        candidates = k if self.reranker is None else tf.maximum(k, self.num_candidates)
-        if context is not None:
-            exclude = context if exclude is None else tf.concat([exclude, context], axis=1)
-        return self.retriever.retrieve(query, k=candidates, exclude=exclude, include=include)
-
-    def _choose(
-        self, rows, scores, k, diversity, query, context=None
-    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Returns the page, and where a constraint could not be kept, bool [batch] by constraint."""
-        layer, relaxed = self.reranker, {}
-        if layer is not None:
-            inputs = {
-                "scores": scores,
-                "candidate_mask": rows >= 0,
-                "diversity": self._level(diversity, query.get("user_id"), tf.shape(rows)[:1]),
-                "k": k,
-                **{name: self.features.of(name, rows) for name in layer.required},
-            }
-            if self._profile is not None:
-                given = query.get("user_profile")
-                nobody = self._profile.of_nobody(tf.shape(rows)[0])
-                inputs["user_profile"] = nobody if given is None else given
-            if context is not None:
-                shown = {
-                    f"context_{name}": self.features.of_context(name, context) for name in layer.required
-                }
-                inputs.update(shown)
-            positions = layer(inputs)
-            if layer.constraints:
-                relaxed = layer.relaxed(inputs, positions)
-            chosen = tf.maximum(positions, 0)
-            rows = tf.where(positions >= 0, tf.gather(rows, chosen, batch_dims=1), -1)
-            scores = tf.gather(scores, chosen, batch_dims=1)
-        return rows, tf.where(rows >= 0, scores, 0.0), relaxed
-
-    def _level(self, diversity: tf.Tensor | None, users: tf.Tensor | None, batch: tf.Tensor) -> tf.Tensor:
-        """Returns the level of each list; NaN stands for the layer's own."""
-        if self.tuned is not None:
-            stored = tf.fill(batch, self.tuned)
-        elif self.adaptive is not None and users is not None:
-            stored = tf.where(users >= 0, tf.gather(self._levels, tf.maximum(users, 0)), np.nan)
-        else:
-            stored = tf.fill(batch, np.float32(np.nan))
-        return stored if diversity is None else tf.where(tf.math.is_nan(diversity), stored, diversity)
-
-    # The settings are read from `self`; as an argument they give another re-ranker a graph of its own.
-
-    @tf.function(reduce_retracing=True)
-    def _candidates(self, users, session, exclude, include, context, k, include_seen, settings):
-        del settings
-        query, seen = self.known_query(users, session)
-        if not include_seen:
-            exclude = tf.concat([exclude, seen], axis=1)
-        rows, scores = self._retrieve(query, k, exclude, include, context)
-        return rows, scores, {key: query[key] for key in ("user_id", "user_profile") if key in query}
-
-    @tf.function(reduce_retracing=True)
-    def _choose_in_graph(self, rows, scores, k, diversity, query, context, settings):
-        del settings
-        return self._choose(rows, scores, k, diversity, query, context)
-
-    @property
-    def _settings(self) -> tuple:
-        return self.reranker, self.num_candidates, self.tuned, self.adaptive
 
     # ------------------------------------------------------------------ in Python
 
@@ -446,10 +244,10 @@ class Recommender(tf.Module):
             k,
             diversity,
             include_seen,
-            self._rows_by_user(user_ids, histories),
-            self._rows_by_user(user_ids, exclude),
+            rows_by_user(self.schema, user_ids, histories),
+            rows_by_user(self.schema, user_ids, exclude),
             include,
-            self._rows_by_user(user_ids, context) if context else None,
+            rows_by_user(self.schema, user_ids, context) if context else None,
             progress,
         )
         item_ids = np.append(self.catalog.ids, "")[rows]
@@ -483,6 +281,31 @@ class Recommender(tf.Module):
         return self._pages(
             user_rows, k, diversity, include_seen, sessions, exclude, include, context, progress
         )[:2]
+
+    def rank(self, users: Sequence[str], items: Sequence[Sequence[str]]) -> np.ndarray:
+        """Scores items that were chosen elsewhere, float32 [users, longest list].
+
+        They are scored as if the retriever had chosen them: by the ranker, by both, or by the retriever, as
+        `ranker_weight` says. Whether a user has seen an item does not matter. 0 stands where a list is shorter than
+        the longest one, and for an item that the catalogue does not have.
+
+        Args:
+            users: User ids; an unknown one is a new user.
+            items: Item ids, a list for each user.
+
+        Raises:
+            ValueError: If there is not one list for each user.
+        """
+        user_rows = self.schema.user_rows(np.asarray(list(users), object))
+        rows = padded_rows(self.schema, items)
+        if len(rows) != len(user_rows):
+            raise ValueError(f"items: expected a list for each of {len(user_rows)} users, got {len(rows)}")
+        scores = np.zeros(rows.shape, np.float32)
+        for start in range(0, len(rows) if rows.size else 0, BATCH):
+            part = slice(start, start + BATCH)
+            asked = tf.constant(user_rows[part], tf.int32), tf.constant(rows[part])
+            scores[part] = self._scores_in_graph(*asked, self._settings)
+        return scores
 
     def candidates(
         self, user_rows: np.ndarray, k: int | None = None, progress: bool = False
@@ -542,23 +365,12 @@ class Recommender(tf.Module):
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         user_rows = np.asarray(user_rows, np.int32)
         count, k = len(user_rows), self._page_length(k)
-        level = np.asarray(np.nan if diversity is None else diversity, np.float32)
-        if level.shape not in ((), (1,), (count,)):
-            raise ValueError(
-                f"diversity: expected one level, or one for each of {count} users; got shape {level.shape}"
-            )
-        level = np.broadcast_to(level, (count,))
-        if ((level < 0) | (level > 1)).any():
-            raise ValueError(f"diversity must be in [0, 1], got {diversity}")
+        level = checked_levels(diversity, count)
         nothing = np.full((count, 0), -1, np.int32)
         sessions = nothing if sessions is None else sessions
         exclude = nothing if exclude is None else exclude
         include = np.ones(len(self.catalog), bool) if include is None else include
-        if context is not None:
-            context = np.asarray(context, np.int32)
-            # The latest stands last, where methods that forget look.
-            order = np.argsort(context >= 0, axis=1, kind="stable")
-            context = np.take_along_axis(context, order, axis=1)
+        context = None if context is None else latest_last(context)
         rows, scores = np.full((count, k), -1, np.int32), np.zeros((count, k), np.float32)
         relaxed: dict[str, np.ndarray] = {}
         for start in tqdm(range(0, count, BATCH), desc="recommend", unit="batch", disable=not progress):
@@ -578,15 +390,7 @@ class Recommender(tf.Module):
         return rows, scores, relaxed
 
     def _page_length(self, k: int | None) -> int:
-        return min(self.k if k is None else _checked_length(k), len(self.catalog))
-
-    def _rows_by_user(self, users: np.ndarray, items: Mapping[str, Iterable[str]] | None) -> np.ndarray:
-        lists = [[] if not items else list(items.get(user, ())) for user in users]
-        width = max(map(len, lists), default=0)
-        padded = np.full((len(users), width), -1, np.int32)
-        for place, ids in enumerate(lists):
-            padded[place, : len(ids)] = self.schema.item_rows(np.asarray(ids, object))
-        return padded
+        return min(self.k if k is None else checked_length(k), len(self.catalog))
 
     # ------------------------------------------------------------------ on disk
 
@@ -602,62 +406,3 @@ class Recommender(tf.Module):
         from tfrec_div.storage import load_recommender
 
         return load_recommender(path)
-
-
-def _checked_length(k: int) -> int:
-    if isinstance(k, bool | np.bool_) or int(k) != k:
-        raise ValueError(f"k must be a whole number, got {k!r}")
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    return int(k)
-
-
-def _check_two_groups(groups: np.ndarray, by: str) -> None:
-    wrong = groups[~np.isin(groups, (-1, 0, 1))] if groups.ndim == 1 else groups
-    if groups.ndim != 1 or wrong.size:
-        found = f"the code {wrong[0]}" if groups.ndim == 1 else f"numbers {list(groups.shape)}"
-        raise ValueError(
-            f"features['groups']: {by} expects codes [items] of 1, 0, or -1 for none; got {found}"
-        )
-
-
-def _profile_over(reranker: Reranker) -> str:
-    """Returns the feature whose shares in a history are the user's profile."""
-    return getattr(reranker, "profile_over", "aspects" if "aspects" in reranker.features else "groups")
-
-
-def features_needed(reranker: Reranker) -> tuple[str, ...]:
-    """Returns the item features that a recommender must have for a re-ranker.
-
-    Args:
-        reranker: A re-ranking layer.
-    """
-    profile = (_profile_over(reranker),) if "user_profile" in reranker.profiles else ()
-    return tuple(dict.fromkeys((*reranker.required, *profile)))
-
-
-def content_of(retriever: Retriever, data: Dataset, centred_on: int | None = None) -> np.ndarray:
-    """Returns the items' content vectors: what the text and image towers make, and the categories.
-
-    Args:
-        retriever: Whose towers have read the content.
-        data: The items.
-        centred_on: How many items, from the first, have the mean that vectors are centred on; None: all.
-    """
-    parts = {}
-    if (model := retriever.content_model) is not None:
-        parts = {name: model.content(name) for name in content_towers(retriever)}
-    categories = data.catalog.category_matrix()
-    if categories.shape[1]:
-        parts["categories"] = categories.astype(bool)
-    if not parts:
-        parts["retrieval"] = retriever.item_embeddings()
-        found = (
-            "the retriever's own vectors are used, so that relevance and diversity are measured in one space"
-            if parts["retrieval"].any()
-            else "nor does the retriever tell which items are alike, so that there is nothing to diversify by"
-        )
-        warnings.warn(
-            f"the items have no text, picture or category to measure diversity on: {found}", stacklevel=3
-        )
-    return content_vectors(parts, centred_on=centred_on)

@@ -22,16 +22,20 @@ from tfrec_div.data.entities import Entities
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
-from tfrec_div.models.retriever import Retriever, all_weights
+from tfrec_div.models.retriever import all_weights
 from tfrec_div.recommender import FEATURE, Recommender
 
-FORMAT = 2
+FORMAT = 3
+# Folders of format 2 have no ranker.
+_READ = (2, 3)
 _DESCRIPTION, _WEIGHTS, _STATE, _ITEMS = (
     "recommender.json",
     "weights.safetensors",
     "state.safetensors",
     "items.parquet",
 )
+# There when there is a ranker.
+_RANKER_WEIGHTS = "ranker.safetensors"
 
 
 @contextmanager
@@ -75,6 +79,7 @@ def new_folder(path: str | Path):
 
 def save_recommender(recommender: Recommender, path: str | Path) -> Path:
     """Writes a recommender to a new folder; see `Recommender.save`."""
+    ranker = recommender.ranker
     with new_folder(path) as folder:
         description = {
             "format": FORMAT,
@@ -89,9 +94,13 @@ def save_recommender(recommender: Recommender, path: str | Path) -> Path:
             "own_vectors": recommender.vectors_are_own,
             "centred_on": recommender.features.centred_on,
             "own_features": sorted(recommender.features.own - {"vectors"}),
+            "ranker": ranker and keras.saving.serialize_keras_object(ranker),
+            "ranker_weight": recommender.ranker_weight,
         }
         (folder / _DESCRIPTION).write_text(json.dumps(description), "utf-8")
-        save_file(_numbered_weights(recommender.retriever), folder / _WEIGHTS)
+        save_file(_numbered(all_weights(recommender.retriever)), folder / _WEIGHTS)
+        if ranker is not None:
+            save_file(_numbered(ranker.weights), folder / _RANKER_WEIGHTS)
         state = {name: variable.numpy() for name, variable in recommender.state.items()}
         save_file(state, folder / _STATE)
         columns = {
@@ -110,26 +119,21 @@ def load_recommender(path: str | Path) -> Recommender:
         DataError: If `path` is not such a folder.
     """
     folder = Path(path)
-    missing = [name for name in (_DESCRIPTION, _WEIGHTS, _STATE, _ITEMS) if not (folder / name).is_file()]
-    if missing:
-        raise _refusal(folder, f"a saved recommender with the file {missing[0]}", "")
+    _require(folder, _DESCRIPTION, _WEIGHTS, _STATE, _ITEMS)
     try:
         description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-        weights, state = load_file(folder / _WEIGHTS), load_file(folder / _STATE)
-    except (ValueError, SafetensorError) as error:
+    except ValueError as error:
         raise _refusal(folder, "the files of a saved recommender", str(error)) from error
-    if description["format"] != FORMAT:
-        raise _refusal(folder / _DESCRIPTION, f"format {FORMAT}", str(description["format"]))
+    weights, state = _read_weights(folder, _WEIGHTS), _read_weights(folder, _STATE)
+    if description["format"] not in _READ:
+        expected = f"format {' or '.join(map(str, _READ))}"
+        raise _refusal(folder / _DESCRIPTION, expected, str(description["format"]))
     retriever = keras.saving.deserialize_keras_object(description["retriever"])
     reranker = description["reranker"] and keras.saving.deserialize_keras_object(description["reranker"])
-    # Of a table that grows, only the width is known before.
-    wanted = {_number(place): weight for place, weight in enumerate(all_weights(retriever))}
-    if set(wanted) != set(weights) or not all(
-        weight.shape.is_compatible_with(weights[name].shape) for name, weight in wanted.items()
-    ):
-        raise _refusal(folder / _WEIGHTS, f"the weights of the model in {_DESCRIPTION}", "others")
-    for name, weight in wanted.items():
-        weight.assign(weights[name])
+    _assign(all_weights(retriever), weights, folder / _WEIGHTS)
+    ranker = description.get("ranker") and keras.saving.deserialize_keras_object(description["ranker"])
+    if ranker is not None:
+        _assign(ranker.weights, _read_weights(folder, _RANKER_WEIGHTS), folder / _RANKER_WEIGHTS)
     none = np.zeros(0, np.int32)
     nothing = Interactions.from_rows(none, none, retriever.schema.user_ids, retriever.schema.item_ids)
     catalog = _catalog(retriever.schema, pd.read_parquet(folder / _ITEMS))
@@ -144,6 +148,8 @@ def load_recommender(path: str | Path) -> Recommender:
         features={name: state[FEATURE + name] for name in description["own_features"] if name != "vectors"},
         adaptive=description["adaptive"] and keras.saving.deserialize_keras_object(description["adaptive"]),
         profile_half_life=description["profile_half_life"],
+        ranker=ranker,
+        ranker_weight=description.get("ranker_weight", 1.0),
     )
     recommender.k_is_own = description.get("k_is_own", True)
     recommender.vectors_are_own = description.get("own_vectors", False)
@@ -156,9 +162,33 @@ def _refusal(path: Path, expected: str, found: str) -> DataError:
     return DataError([Problem(str(path), None, None, expected, found)])
 
 
-def _numbered_weights(model: Retriever) -> dict[str, np.ndarray]:
+def _require(folder: Path, *names: str) -> None:
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise _refusal(folder, f"a saved recommender with the file {missing[0]}", "")
+
+
+def _read_weights(folder: Path, name: str) -> dict[str, np.ndarray]:
+    _require(folder, name)
+    try:
+        return load_file(folder / name)
+    except SafetensorError as error:
+        raise _refusal(folder, "the files of a saved recommender", str(error)) from error
+
+
+def _numbered(weights: list[tf.Variable]) -> dict[str, np.ndarray]:
     # Keras' names change with the models that a process made before; the order does not.
-    return {_number(place): np.asarray(weight.numpy()) for place, weight in enumerate(all_weights(model))}
+    return {_number(place): np.asarray(weight.numpy()) for place, weight in enumerate(weights)}
+
+
+def _assign(variables: list[tf.Variable], values: dict[str, np.ndarray], file: Path) -> None:
+    # Of a table that grows, only the width is known before.
+    wanted = {_number(place): variable for place, variable in enumerate(variables)}
+    if set(wanted) != set(values) or not all(
+        variable.shape.is_compatible_with(values[name].shape) for name, variable in wanted.items()
+    ):
+        raise _refusal(file, f"the weights of the model in {_DESCRIPTION}", "others")
+    for name, variable in wanted.items():
+        variable.assign(values[name])
 
 
 def _number(place: int) -> str:

@@ -202,6 +202,7 @@ def test_the_manifest_lists_what_a_server_needs_to_know(version, recommender):
         "recommend",
         "recommend_cold",
         "similar_items",
+        "rank",
         "embed_items",
     }
     inputs = manifest["signatures"]["recommend"]["inputs"]

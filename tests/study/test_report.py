@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from tfrec_div.study.charts import format_number, line_chart, shorten, trade_off_chart
+from tfrec_div.study.charts import NOTHING, format_number, line_chart, shorten, trade_off_chart
 from tfrec_div.study.glossary import metric_key, metric_note
 from tfrec_div.study.headline import find_roles
 from tfrec_div.study.report import ItemCard, RunReport, UserExample, write_report
@@ -254,6 +254,30 @@ def test_texts_of_100000_characters_are_cut(tmp_path):
     assert page.texts["h1"][0].endswith("…")
 
 
+def test_the_stages_of_a_cascade_stand_side_by_side(tmp_path):
+    stages = {
+        "retrieval": {"pool_recall": 0.8, "auc": 0.71},
+        "ranking": {"auc": 0.76, "log_loss": 0.25, "rmse": math.nan},
+    }
+    times = {"retrieval": 3.14159, "ranking": 12.5, "re-ranking": 2.0}
+    page = page_of(tmp_path, stages=stages, latency=times, latency_users=256)
+    rows = re.findall(
+        r"<tr>(.*?)</tr>", page.source.partition('id="stages"')[2].partition("</section>")[0], re.S
+    )
+    cells = [re.sub(r"<[^>]+>|\s+", " ", row).split() for row in rows]
+    assert cells[0] == ["Metric", "retrieval", "ranking", "re-ranking"]
+    assert cells[2] == ["AUC", "↑", "0.710", "0.760", NOTHING]
+    assert cells[3] == ["Log", "loss", "↓", NOTHING, "0.250", NOTHING]
+    assert cells[-1] == ["Time,", "milliseconds", "3.14", "12.5", "2.00"]
+    assert "one batch of 256 users" in page.words
+    assert "log loss" in " ".join(page.texts["dt"]).lower()
+    assert "nan" not in page.source.lower()
+
+
+def test_without_stages_there_is_no_table_of_them(tmp_path):
+    assert 'id="stages"' not in page_of(tmp_path).source
+
+
 def test_pictures_become_small_jpegs(tmp_path):
     source = page_of(tmp_path).all("img")[0]["src"]
     small = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
@@ -389,5 +413,9 @@ def test_systems_are_told_apart_by_name_or_by_being_named():
         "popularity",
     )
     assert find_roles({"a": {}, "b": {}}, main="b", plain="a").plain == "a"
+    # What the re-ranker started from is the order of the ranker.
+    cascade = find_roles({name: {} for name in ("recommender", "ranking", "retrieval", "popularity")})
+    assert (cascade.main, cascade.plain) == ("recommender", "ranking")
+    assert find_roles({"recommender": {}, "retrieval": {}}).plain == "retrieval"
     assert find_roles({}).main is None
     assert find_roles({"popularity": {}}).main is None

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     load_tensorflow()
     from tfrec_div.evaluation.evaluator import evaluate
+    from tfrec_div.evaluation.latency import BATCH, latency_line, stage_latency
     from tfrec_div.storage import data_of, load_recommender
 
     recommender = load_recommender(directory.recommender)
@@ -60,6 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
     evaluation.save(directory.metrics)
     print(evaluation)
+    batch = evaluation.users[:BATCH]
+    print(latency_line(stage_latency(recommender, batch, k=arguments.k), len(batch)))
     print(f"metrics: {directory.metrics}")
 
 

@@ -1,5 +1,6 @@
 """Evaluation of recommenders: per-user values, intervals, paired tests, exact ranks and baselines."""
 
+from tfrec_div._lazy import lazy_names
 from tfrec_div.evaluation.baselines import Popularity, Random
 from tfrec_div.evaluation.budget import Budget
 from tfrec_div.evaluation.evaluation import Evaluation
@@ -19,6 +20,7 @@ from tfrec_div.evaluation.tuning import Tuning, tune
 __all__ = [
     "SYSTEM_METRICS",
     "Budget",
+    "CandidatePool",
     "Evaluation",
     "Interval",
     "PairedTest",
@@ -31,6 +33,10 @@ __all__ = [
     "evaluate",
     "holm",
     "paired_test",
+    "stage_latency",
     "target_ranks",
     "tune",
 ]
+
+# With TensorFlow, so imported when they are first used.
+__getattr__ = lazy_names(__name__, {"CandidatePool": "candidate_pool", "stage_latency": "latency"})

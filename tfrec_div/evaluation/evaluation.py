@@ -35,6 +35,8 @@ class Evaluation:
         settings: what was asked for, for the record.
         level: confidence of the intervals.
         seed: of the bootstrap.
+        stages: how right each stage is about its candidates, by stage and metric; see `CandidatePool.measures`. Empty
+            without a ranker.
     """
 
     k: int
@@ -45,6 +47,7 @@ class Evaluation:
     settings: dict[str, Any] = field(default_factory=dict)
     level: float = 0.95
     seed: int = 0
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @cached_property
     def summary(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -125,7 +128,21 @@ class Evaluation:
         }
         head = f"{len(self.users)} users, mean and {self.level:.0%} bootstrap interval"
         notes = "".join(f"\nwarning: {message}" for message in self.warnings)
-        return f"{head}\n{pd.DataFrame(cells).to_string()}{notes}"
+        return f"{head}\n{pd.DataFrame(cells).to_string()}{self._stages_table()}{notes}"
+
+    def _stages_table(self) -> str:
+        if not self.stages:
+            return ""
+        # One column after the other, so that the metrics stay in their order.
+        names = dict.fromkeys(metric for found in self.stages.values() for metric in found)
+        table = pd.DataFrame(
+            {
+                stage: [f"{found[metric]:.4f}" if metric in found else "" for metric in names]
+                for stage, found in self.stages.items()
+            },
+            index=list(names),
+        )
+        return f"\nthe candidates, by stage\n{table.to_string()}"
 
     def __str__(self) -> str:
         return self.table()
@@ -148,6 +165,10 @@ class Evaluation:
                 {key: _plain(value) for key, value in row.items()}
                 for row in self.comparisons().to_dict(orient="records")
             ],
+            "stages": {
+                stage: {metric: _plain(value) for metric, value in found.items()}
+                for stage, found in self.stages.items()
+            },
             "warnings": self.warnings,
         }
 

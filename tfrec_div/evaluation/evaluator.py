@@ -31,6 +31,10 @@ def evaluate(
     seen in training cannot be recommended and does not count. The recommender is measured at its own level
     of diversity and, when that is above 0, without diversification too.
 
+    A recommender with a ranker is measured stage by stage: beside `"recommender"` there are `"ranking"`, the order of
+    the ranker (when the level is above 0; else it is the recommender's), and `"retrieval"`, what the retriever alone
+    would recommend; and `Evaluation.stages` tells how right each of the two is about its candidates.
+
     Args:
         rec: a `Recommender`.
         test: a Dataset whose interactions are the held-out ones.
@@ -70,7 +74,19 @@ def evaluate(
     # Adaptive levels are not one for all.
     asked = None if diversity is None and getattr(rec, "adaptive", None) is not None else level
     lists = {"recommender": rec.recommend_rows(users, k=k, diversity=asked)[0]}
-    if level > 0.0:
+    stages: dict[str, dict[str, float]] = {}
+    if getattr(rec, "ranker", None) is not None:
+        # With TensorFlow, so imported when it is used.
+        from tfrec_div.evaluation.candidate_pool import CandidatePool
+        from tfrec_div.models.ranking_lists import ratings_of
+
+        pool = CandidatePool.of(rec, users, k)
+        rated = test.interactions.rating is not None
+        stages = pool.measures(relevant, ratings_of(test.interactions, users, pool.rows) if rated else None)
+        if level > 0.0:
+            lists["ranking"] = pool.lists("ranking", k)
+        lists["retrieval"] = pool.lists("retrieval", k)
+    elif level > 0.0:
         lists["recommender, diversity 0"] = rec.recommend_rows(users, k=k, diversity=0.0)[0]
     makers: dict[str, Any] = {
         "popularity": Popularity(rec.item_counts),
@@ -88,6 +104,7 @@ def evaluate(
         num_items=len(test.catalog),
         settings={"level": level, "seed": seed},
         seed=seed,
+        stages=stages,
     )
     for message in evaluation.warnings:
         warnings.warn(message, stacklevel=2)

@@ -25,6 +25,7 @@ from tfrec_div.metrics.novelty import (
     novelty,
     popularity,
 )
+from tfrec_div.metrics.prediction import auc, grouped_auc, log_loss, pool_ndcg, rmse, user_auc
 from tfrec_div.metrics.radio import (
     radio_activation,
     radio_alternative_voices,
@@ -45,6 +46,11 @@ from tfrec_div.metrics.relevance import (
     recall,
     reciprocal_rank,
 )
+from tfrec_div.metrics.reliability import (
+    ReliabilityCurve,
+    expected_calibration_error,
+    reliability_curve,
+)
 from tfrec_div.metrics.serendipity import serendipity
 from tfrec_div.metrics.system import (
     average_overlap,
@@ -60,10 +66,12 @@ from tfrec_div.metrics.vendi import vendi_score
 __all__ = [
     "RELEVANCE",
     "Judgements",
+    "ReliabilityCurve",
     "SystemCounts",
     "aclt",
     "alpha_ndcg",
     "aplt",
+    "auc",
     "average_overlap",
     "average_precision",
     "average_precision_ia",
@@ -76,12 +84,14 @@ __all__ = [
     "category_entropy",
     "displacement",
     "err_ia",
+    "expected_calibration_error",
     "expected_free_discovery",
     "expected_intra_list_distance",
     "expected_popularity_complement",
     "exposure_gini",
     "f1",
     "gini",
+    "grouped_auc",
     "history_profile",
     "hit_rate",
     "hits",
@@ -89,12 +99,14 @@ __all__ = [
     "intra_list_similarity",
     "item_unexpectedness",
     "least_promoted",
+    "log_loss",
     "long_tail",
     "ndcg",
     "novelty",
     "nrbp",
     "num_relevant",
     "personalization",
+    "pool_ndcg",
     "popularity",
     "precision",
     "precision_ia",
@@ -108,10 +120,13 @@ __all__ = [
     "recency_weights",
     "reciprocal_rank",
     "relevance_lost",
+    "reliability_curve",
+    "rmse",
     "serendipity",
     "shannon_entropy",
     "subtopic_recall",
     "unexpectedness",
+    "user_auc",
     "vendi_score",
 ]
 

@@ -11,6 +11,7 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.models.comparable import comparable
 from tfrec_div.models.model_of_parts import ModelOfParts
+from tfrec_div.models.ranking_model import RankingModel
 from tfrec_div.models.retriever import Retriever, signals_of
 
 GROUPS = ("none", "short", "long")
@@ -201,7 +202,7 @@ class Ensemble(ModelOfParts):
         return cls(**{**config, "members": {name: members[name] for name in config["members"]}})
 
 
-def as_read_by(model: Retriever, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def as_read_by(model: Retriever | RankingModel, query: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns a query with as much of the history as a model reads."""
     history = {name: query[name][:, : model.max_history] for name in ("history", "history_weight")}
     return {**query, **history}

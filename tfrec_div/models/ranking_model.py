@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfrec_div._keras import keras, tf
+from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 
 
@@ -43,3 +44,18 @@ class RankingModel(keras.Model):
             signals: Alike.
         """
         return tf.where(rows >= 0, self.predictions(query, rows, signals)["relevance"], -float("inf"))
+
+    def with_items(self, data: Dataset) -> RankingModel:
+        """Returns the same model for more items, without training; this one stays as it is.
+
+        Args:
+            data: Whose items are the model's, and new ones after them, as `add_items` makes it. Of its interactions
+                nothing is read.
+
+        Raises:
+            ValueError: If the data are not such, or the model takes no new items.
+        """
+        raise ValueError(
+            f"items: the ranker {type(self).__name__} takes no new items without training; train it on data that has "
+            "them, or go on without it (with_ranker(None))"
+        )

@@ -26,11 +26,13 @@ folder, users, answers = sys.argv[1:]
 model = tf.saved_model.load(folder)
 serve = model.signatures["serving_default"]
 ids = json.load(open(users, encoding="utf-8"))
-pages = {"item_ids": [], "scores": []}
+pages = {"item_ids": [], "scores": [], "ranked": []}
 for start in range(0, len(ids), 256):
     page = serve(user_id=tf.constant(ids[start:start + 256], tf.string))
     pages["item_ids"] += [[item.decode() for item in row] for row in page["item_ids"].numpy()]
     pages["scores"] += page["scores"].numpy().tolist()
+    asked = {"user_id": tf.constant(ids[start:start + 256], tf.string), "item_ids": page["item_ids"]}
+    pages["ranked"] += model.signatures["rank"](**asked)["scores"].numpy().tolist()
 assert "tfrec_div" not in sys.modules
 json.dump(pages, open(answers, "w", encoding="utf-8"))
 """
@@ -71,15 +73,20 @@ def export(recommender: Recommender, path: str | Path, verify: bool = True) -> P
         expected = recommender.recommend(users)
         write_warmup(draft, module.functions, users[:1], recommender.k)
         if verify:
-            _verify(draft, users, expected)
+            _verify(draft, recommender, users, expected)
         sample = {
             "user_id": users[:_SAMPLE],
             "item_ids": expected.item_ids[:_SAMPLE].tolist(),
-            "scores": np.round(expected.scores[:_SAMPLE].astype(float), 5).tolist(),
+            "scores": _rounded(expected.scores[:_SAMPLE]),
+            # What the signature `rank` says of these items.
+            "rank_scores": _rounded(recommender.rank(users[:_SAMPLE], expected.item_ids[:_SAMPLE].tolist())),
         }
+        ranker = recommender.ranker
         settings = {
             "k": recommender.k,
             "num_candidates": recommender.num_candidates,
+            "ranker": ranker and {"model": type(ranker).__name__, "signals": list(ranker.signal_names)},
+            "ranker_weight": recommender.ranker_weight,
             "reranker": recommender.reranker and recommender.reranker.get_config(),
             "diversity": recommender.diversity,
             "tuned": recommender.tuned,
@@ -97,7 +104,11 @@ def _next_version(path: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def _verify(folder: Path, users: list[str], expected: Recommendations) -> None:
+def _rounded(scores: np.ndarray) -> list[list[float]]:
+    return np.round(scores.astype(float), 5).tolist()
+
+
+def _verify(folder: Path, recommender: Recommender, users: list[str], expected: Recommendations) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         asked, answered = Path(scratch, "users.json"), Path(scratch, "answers.json")
         asked.write_text(json.dumps(users), "utf-8")
@@ -117,4 +128,13 @@ def _verify(folder: Path, users: list[str], expected: Recommendations) -> None:
         raise RuntimeError(
             f"the export answers otherwise for {len(differing)} of {len(users)} users; for {users[user]!r}: expected "
             f"{expected.item_ids[user].tolist()}, got {served[user].tolist()}"
+        )
+    # Of the items that were served, so that an exchange of two items of one score above does not count twice.
+    ranked = recommender.rank(users, served.tolist())
+    close = np.isclose(np.reshape(answers["ranked"], ranked.shape), ranked, rtol=1e-4, atol=1e-5).all(axis=1)
+    if not close.all():
+        user = np.flatnonzero(~close)[0]
+        raise RuntimeError(
+            f"the export ranks otherwise for {(~close).sum()} of {len(users)} users; for {users[user]!r}: expected "
+            f"{ranked[user].tolist()}, got {answers['ranked'][user]}"
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_div._keras import tf
+from tfrec_div.models.ensemble import as_read_by
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.recommender import Recommender
 from tfrec_div.towers.content import content_vectors, mean_of_present
@@ -54,7 +55,8 @@ class ServingModule(tf.Module):
         self._tables = [] if raw is None else raw.tables
         # The Keras objects stay out of the module's sight: their variables are all that the functions need, and
         # Keras' own tracing of every layer would double the export.
-        self._weights = [*recommender.variables_in_use, *retriever.weights]
+        ranker = [] if recommender.ranker is None else recommender.ranker.weights
+        self._weights = [*recommender.variables_in_use, *retriever.weights, *ranker]
         self.functions = {
             name: function.get_concrete_function()
             for name, function in self._functions(recommender, raw).items()
@@ -66,6 +68,7 @@ class ServingModule(tf.Module):
         image = tf.TensorSpec([None], tf.string, name="image")
         user = tf.TensorSpec([None], tf.string, name="user_id")
         item = tf.TensorSpec([None], tf.string, name="item_id")
+        items = tf.TensorSpec([None, None], tf.string, name="item_ids")
         k_of = tf.TensorSpec([None], tf.int32, name="k")
         level = tf.TensorSpec([None], tf.float32, name="diversity")
         strings = [
@@ -91,7 +94,7 @@ class ServingModule(tf.Module):
         def recommend_cold(text, image, k, diversity):
             nobody = tf.fill(tf.shape(text), -1)
             query, _ = recommender.known_query(nobody)
-            scores = retriever.scores(query)
+            scores = retriever.scores(as_read_by(retriever, query))
             given = {"text": text, "image": image}
             similar, known = [], []
             for name, content in self._content.items():
@@ -102,7 +105,18 @@ class ServingModule(tf.Module):
             scores = tf.where(described, tf.add_n(similar), scores)
             longest = _longest(k, len(recommender.catalog))
             best, rows = tf.math.top_k(scores, _candidates(recommender, longest))
+            # A ranker knows users and not descriptions: it orders the page for new users alone.
+            of_users = recommender.rank_candidates(query, rows, best)
+            rows, best = (
+                tf.where(described, found, other) for found, other in zip((rows, best), of_users, strict=True)
+            )
             return self._answer(*recommender.rerank(rows, best, longest, diversity), k)
+
+        @tf.function(input_signature=[user, items])
+        def rank(user_id, item_ids):
+            query, _ = recommender.known_query(self._users.lookup(user_id))
+            rows = self._items.lookup(item_ids)
+            return {"scores": recommender.score_rows(query, rows), "valid": rows >= 0}
 
         @tf.function(input_signature=[item, k_of])
         def similar_items(item_id, k):
@@ -118,6 +132,7 @@ class ServingModule(tf.Module):
             "serving_default": serving_default,
             "recommend": recommend,
             "similar_items": similar_items,
+            "rank": rank,
         }
         if self._content:
             functions["recommend_cold"] = recommend_cold

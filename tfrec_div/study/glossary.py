@@ -150,6 +150,39 @@ _NOTES = {
         "How far the mix of categories in a list is from that in the user's history. 0: the same mix.",
         -1,
     ),
+    "pool_recall": MetricNote(
+        "Recall of the candidates",
+        _OTHER,
+        "The share of what the user later chose that is among the candidates: what is missed here cannot come back.",
+        1,
+    ),
+    "auc": MetricNote(
+        "AUC",
+        _OTHER,
+        "How often a candidate that a user later chose scores above one that no user did. 0.5 is chance.",
+        1,
+    ),
+    "gauc": MetricNote(
+        "GAUC", _OTHER, "AUC within the candidates of one user, averaged over users. 0.5 is chance.", 1
+    ),
+    "pool_ndcg": MetricNote(
+        "NDCG of the candidates",
+        _OTHER,
+        "How well all candidates of a user are ordered, whatever the length of a page. 1: the best order.",
+        1,
+    ),
+    "log_loss": MetricNote(
+        "Log loss",
+        _OTHER,
+        "How far the foreseen probabilities are from what came; certainty that fails costs the most.",
+        -1,
+    ),
+    "ece": MetricNote(
+        "Calibration error",
+        _OTHER,
+        "How far probabilities are from shares: of what is foreseen with 30 %, 30 % should come true.",
+        -1,
+    ),
     "rmse": MetricNote("RMSE", _OTHER, "The typical error of a predicted rating.", -1),
     "mae": MetricNote("MAE", _OTHER, "The mean error of a predicted rating.", -1),
 }

@@ -11,7 +11,7 @@ from tfrec_div.study.glossary import metric_key, metric_note
 
 _BASELINES = ("popular", "random", "knn", "neighbo", "ease", "als", "bpr", "baseline")
 _PLAIN = re.compile(
-    r"plain|relevance|without|no re-?rank|not divers|undivers|retriev|diversity ?=? ?0(\.0+)?$"
+    r"plain|relevance|without|no re-?rank|not divers|undivers|^ranking$|retriev|diversity ?=? ?0(\.0+)?$"
 )
 _RELEVANCE = ("ndcg", "recall", "hit_rate", "mrr", "map", "precision", "f1")
 _DIVERSITY = (

@@ -64,6 +64,9 @@ class RunReport:
         warnings: What was odd.
         system: Name of the system that the run is about.
         plain_system: Name of the same system without diversifying.
+        stages: How right each stage is about its candidates, by stage and metric.
+        latency: Median milliseconds of each stage for a batch of users.
+        latency_users: Users in that batch.
     """
 
     title: str
@@ -78,6 +81,9 @@ class RunReport:
     warnings: Sequence[str] = ()
     system: str | None = None
     plain_system: str | None = None
+    stages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    latency: Mapping[str, float] = field(default_factory=dict)
+    latency_users: int = 0
 
 
 def write_report(path: str | os.PathLike, report: RunReport) -> Path:

@@ -77,7 +77,8 @@ def report_view(report: RunReport, folder: Path) -> dict[str, object]:
         "roles": roles,
         "systems": [(name, shorten(name.replace("_", " "), 40)) for name in evaluation],
         "families": _families(evaluation),
-        "glossary": _glossary(evaluation),
+        "stages": _stages(report),
+        "glossary": _glossary(evaluation, *report.stages.values()),
         "examples": [_example(example) for example in shown],
         "settings": [
             (shorten(name, 60), shorten(_plain_value(v), 200)) for name, v in report.settings.items()
@@ -185,9 +186,29 @@ def _cell(value: Mapping[str, float] | None, best: float | None) -> dict[str, ob
     }
 
 
-def _glossary(evaluation: Evaluation) -> list[tuple[str, MetricNote]]:
+def _stages(report: RunReport) -> dict[str, object]:
+    """How right each stage is, a row a metric, and how long each takes."""
+    columns = list(dict.fromkeys([*report.stages, *report.latency]))
+    rows = []
+    for name in dict.fromkeys(metric for found in report.stages.values() for metric in found):
+        values = [report.stages.get(stage, {}).get(name, math.nan) for stage in columns]
+        rows.append({"note": metric_note(name), "cells": [_finite(value) for value in values]})
+    times = [_finite(report.latency.get(stage, math.nan)) for stage in columns]
+    return {
+        "columns": [shorten(name, 40) for name in columns],
+        "rows": rows,
+        "times": times if report.latency else [],
+        "users": report.latency_users,
+    }
+
+
+def _finite(value: float) -> str:
+    return format_number(value) if math.isfinite(value) else NOTHING
+
+
+def _glossary(evaluation: Evaluation, *more: Mapping[str, float]) -> list[tuple[str, MetricNote]]:
     notes: dict[str, MetricNote] = {}
-    for name in _metric_names(evaluation):
+    for name in dict.fromkeys([*_metric_names(evaluation), *(name for found in more for name in found)]):
         note = metric_note(name)
         if note.meaning:
             notes.setdefault(note.label.partition(" @")[0], note)

@@ -32,6 +32,7 @@ _NAMES = {
     "InterestExtractor": "interests",
     "MeanHistoryEncoder": "history",
     "DimensionInterests": "dimensions",
+    "MixtureOfExperts": "experts",
     "ModelEncoder": "model_encoder",
     "NumberEncoder": "encoders",
     "NumberView": "views",

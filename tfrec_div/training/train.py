@@ -12,9 +12,10 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.item_features import check_features
 from tfrec_div.models.retriever import Retriever
-from tfrec_div.recommender import Recommender, features_needed
+from tfrec_div.recommender import Recommender
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.methods import make_reranker
+from tfrec_div.reranker_features import features_needed
 from tfrec_div.training.auto import assemble, weigh_models
 from tfrec_div.training.build import build_model, check_settings
 from tfrec_div.training.config import TrainConfig

@@ -1,0 +1,354 @@
+"""The stages of a recommender in the graph: a user's query, the candidates, their order, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfrec_div._keras import tf
+from tfrec_div.data.interactions import Interactions
+from tfrec_div.histories import Histories
+from tfrec_div.item_features import ItemFeatures
+from tfrec_div.models.ensemble import as_read_by
+from tfrec_div.models.ranking_model import RankingModel
+from tfrec_div.models.retriever import Retriever
+from tfrec_div.ranking_stage import RankingStage
+from tfrec_div.request_arrays import checked_length
+from tfrec_div.rerank.adaptive import Adaptive
+from tfrec_div.rerank.base import Reranker
+from tfrec_div.reranker_features import check_groups, features_needed, profile_over
+from tfrec_div.user_profile import UserProfile, checked_half_life
+
+
+class Stages(tf.Module):
+    """Retriever, ranker and re-ranker as functions of tensors, and what they read: what evaluation and export share.
+
+    The level of diversity of a page is that of the request; else the tuned one, if there is one; else the user's
+    adaptive one, if there is one and the user has a history; else the re-ranker's own.
+
+    Args:
+        ranking: Retriever, which chooses the candidates, and ranker.
+        features: Of the items, for re-rankers.
+        histories: What users have seen.
+        k: Length of a page by default; None: the re-ranker's.
+        num_candidates: Items that the retriever chooses for the stages after it.
+        profile_half_life: Of the users' profiles, see `UserProfile`.
+
+    Attributes:
+        k_is_own: Whether `k` was given or set, so that another re-ranker does not change it.
+        tuned: The tuned level of diversity; None without one.
+    """
+
+    def __init__(
+        self,
+        ranking: RankingStage,
+        features: ItemFeatures,
+        histories: Histories,
+        k: int | None,
+        num_candidates: int,
+        profile_half_life: float | None,
+    ):
+        super().__init__(name="recommender")
+        self._ranking, self.features, self._histories = ranking, features, histories
+        self._k, self.k_is_own = 10 if k is None else checked_length(k), k is not None
+        self.num_candidates = num_candidates
+        self.profile_half_life = checked_half_life(profile_half_life)
+        self.tuned: float | None = None
+        self._levels = tf.Variable([np.nan], shape=[None], trainable=False, dtype=tf.float32, name="levels")
+
+    # ------------------------------------------------------------------ parts
+
+    @property
+    def retriever(self) -> Retriever:
+        """The model that chooses the candidates."""
+        return self._ranking.retriever
+
+    @property
+    def ranker(self) -> RankingModel | None:
+        """The model that puts the candidates in order; another one may be set, which forgets the tuned level."""
+        return self._ranking.ranker
+
+    @ranker.setter
+    def ranker(self, ranker: RankingModel | None) -> None:
+        self._ranking, self.tuned = RankingStage(self.retriever, ranker, self.ranker_weight), None
+
+    @property
+    def ranker_weight(self) -> float:
+        """Of the ranker's scores, see `RankingStage`; another one may be set, which forgets the tuned level."""
+        return self._ranking.weight
+
+    @ranker_weight.setter
+    def ranker_weight(self, weight: float) -> None:
+        self._ranking, self.tuned = RankingStage(self.retriever, self.ranker, weight), None
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """The re-ranking layer; another one may be set, which forgets the tuned level and follows its `k`."""
+        return self._reranker
+
+    @reranker.setter
+    def reranker(self, reranker: Reranker | None) -> None:
+        profile = None
+        if reranker is not None:
+            self.features.require(features_needed(reranker), type(reranker).__name__, self.item_counts)
+            if "groups" in self.features.tables:
+                check_groups(self.features["groups"].numpy(), reranker)
+            if "user_profile" in reranker.profiles:
+                profile = UserProfile(self.features[profile_over(reranker)], self.profile_half_life)
+        self._reranker, self._profile, self.tuned = reranker, profile, None
+        if reranker is not None and not self.k_is_own:
+            self._k = reranker.k
+
+    @property
+    def k(self) -> int:
+        """Length of a page by default; one that is set stays, whatever the re-ranker."""
+        return self._k
+
+    @k.setter
+    def k(self, k: int) -> None:
+        self._k, self.k_is_own = checked_length(k), True
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """What gives each user a level; another one may be set, and the levels follow."""
+        return self._adaptive
+
+    @adaptive.setter
+    def adaptive(self, adaptive: Adaptive | None) -> None:
+        if adaptive is not None:
+            self.features.require([adaptive.feature], "Adaptive", self.item_counts)
+        self._adaptive = adaptive
+        self._refresh()
+
+    def update_histories(self, interactions: Interactions) -> None:
+        """Replaces what users have seen, without training; what is popular and adaptive levels follow."""
+        self._histories.update(interactions)
+        self.features.refresh(self.item_counts)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Brings the adaptive levels up to the histories."""
+        if self.adaptive is not None:
+            table = self.features[self.adaptive.feature].numpy()
+            self._levels.assign(self.adaptive.levels(*self.seen, table))
+        else:
+            self._levels.assign([np.nan])
+
+    @property
+    def variables_in_use(self) -> list[tf.Variable]:
+        """What an export holds besides the models' weights: histories, and what the re-ranker reads."""
+        names = () if self.reranker is None else self.reranker.required
+        profile = [] if self._profile is None else self._profile.variables_in_use
+        levels = [] if self.adaptive is None else [self._levels]
+        return [*self._histories.state.values(), *(self.features[name] for name in names), *profile, *levels]
+
+    @property
+    def seen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Item rows of all users' histories end to end, and where each user's begins [users + 1]."""
+        return self._histories.seen
+
+    @property
+    def item_counts(self) -> np.ndarray:
+        """How often each item occurs in the histories, int64 [items]."""
+        return np.bincount(self.seen[0], minlength=self.retriever.schema.num_items)
+
+    @property
+    def diversity_vectors(self) -> np.ndarray:
+        """The vectors that diversity is measured on, float [items, dim]."""
+        return self.features["vectors"].numpy()
+
+    @property
+    def diversity(self) -> float:
+        """The stored level of diversity (the mean of the adaptive ones); 0 without a re-ranker."""
+        if self.reranker is None:
+            return 0.0
+        if self.tuned is not None or self.adaptive is None:
+            return self.reranker.diversity if self.tuned is None else self.tuned
+        return float(np.nan_to_num(self.levels, nan=self.reranker.diversity).mean())
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Each user's adaptive level, float32 [users]; NaN where there is none."""
+        return self._levels.numpy()
+
+    # ------------------------------------------------------------------ in the graph
+
+    def known_query(self, users: tf.Tensor, session: tf.Tensor | None = None) -> tuple[dict, tf.Tensor]:
+        """Returns the query of each user, and what the user has seen.
+
+        Args:
+            users: Integer [batch], rows; -1 is an unknown user, who has an empty history.
+            session: Integer [batch, n], rows of the items of this session in time order, padded with -1.
+
+        Returns:
+            The query (`user_id`, `history`, `history_weight`, and `user_profile` when the re-ranker reads one), and the
+            rows seen, int32 [batch, m], padded with -1.
+        """
+        seen, weight = self._histories.latest_first(users, session)
+        steps = self._ranking.max_history
+        query = {"user_id": users, "history": seen[:, :steps], "history_weight": weight[:, :steps]}
+        if self._profile is not None:
+            query["user_profile"] = self._profile(seen, weight)
+        return query, seen
+
+    def page(
+        self,
+        query: dict,
+        k: int | tf.Tensor,
+        diversity: tf.Tensor | None = None,
+        exclude=None,
+        include=None,
+        context: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Goes through all stages: rows int32 [batch, k] padded with -1, and scores float [batch, k].
+
+        Args:
+            query: As `known_query` gives it.
+            k: Length of the page.
+            diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
+            exclude: Integer [batch, n], rows to leave out, padded with -1.
+            include: Boolean [items] or [batch, items], the only rows allowed.
+            context: Integer [batch, n], rows shown before, see `rerank`.
+        """
+        rows, scores = self.rank_candidates(query, *self.retrieve(query, k, exclude, include, context))
+        return self.rerank(rows, scores, k, diversity, query, context)
+
+    def retrieve(
+        self,
+        query: dict,
+        k: int | tf.Tensor,
+        exclude=None,
+        include=None,
+        context: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The first stage: candidates by the retriever's score, int32 [batch, n] padded with -1, and these scores.
+
+        They are as many as the stages after it are given, or k when there are none; arguments as for `page`.
+        """
+        alone = self.reranker is None and not self._ranking.active
+        if context is not None:
+            exclude = context if exclude is None else tf.concat([exclude, context], axis=1)
+        return self.retriever.retrieve(
+            as_read_by(self.retriever, query),
+            k=k if alone else tf.maximum(k, self.num_candidates),
+            exclude=exclude,
+            include=include,
+        )
+
+    def rank_candidates(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The second stage: the same candidates by the score of `RankingStage`, and these scores.
+
+        Args:
+            query: As `known_query` gives it.
+            rows: Int32 [batch, n], candidates by the retriever's score, padded with -1 at the end.
+            scores: The retriever's scores, float [batch, n].
+        """
+        return self._ranking(query, rows, scores)
+
+    def candidate_scores(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+        """Returns what `rank_candidates` orders by, in the order of the rows; minus infinity where there is none."""
+        return self._ranking.scores(query, rows, scores)
+
+    def signals(self, query: dict, rows: tf.Tensor) -> tf.Tensor:
+        """Returns what the ranker is told of candidates by the retriever, float [batch, n, signals]."""
+        return self._ranking.signals(query, rows)
+
+    def score_rows(self, query: dict, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of any items as if they were the candidates, float [batch, n]; 0 where there is none.
+
+        Args:
+            query: As `known_query` gives it.
+            rows: Int32 [batch, n], padded with -1.
+        """
+        scores = self._ranking.scores(query, rows, self._ranking.retrieval_scores(query, rows))
+        return tf.where(rows >= 0, scores, 0.0)
+
+    def rerank(
+        self,
+        rows: tf.Tensor,
+        scores: tf.Tensor,
+        k: int | tf.Tensor,
+        diversity: tf.Tensor | None = None,
+        query: Mapping[str, tf.Tensor] | None = None,
+        context: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The third stage: a page from candidate rows [batch, n] with scores [batch, n], both sorted by score.
+
+        Args:
+            rows: Candidates, padded with -1.
+            scores: What they are sorted by.
+            k: Length of the page.
+            diversity: Float scalar or [batch] in [0, 1]; NaN or None is the stored level.
+            query: As `known_query` gives it; None: users of whom nothing is known.
+            context: Integer [batch, n], rows that were shown recently or on the page before, the latest last, padded
+                with -1. They count as already selected.
+        """
+        return self._choose(rows, scores, k, diversity, query or {}, context)[:2]
+
+    def _choose(
+        self, rows, scores, k, diversity, query, context=None
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the page, and where a constraint could not be kept, bool [batch] by constraint."""
+        layer, relaxed = self.reranker, {}
+        if layer is not None:
+            inputs = {
+                "scores": scores,
+                "candidate_mask": rows >= 0,
+                "diversity": self._level(diversity, query.get("user_id"), tf.shape(rows)[:1]),
+                "k": k,
+                **{name: self.features.of(name, rows) for name in layer.required},
+            }
+            if self._profile is not None:
+                given = query.get("user_profile")
+                nobody = self._profile.of_nobody(tf.shape(rows)[0])
+                inputs["user_profile"] = nobody if given is None else given
+            if context is not None:
+                shown = {
+                    f"context_{name}": self.features.of_context(name, context) for name in layer.required
+                }
+                inputs.update(shown)
+            positions = layer(inputs)
+            if layer.constraints:
+                relaxed = layer.relaxed(inputs, positions)
+            chosen = tf.maximum(positions, 0)
+            rows = tf.where(positions >= 0, tf.gather(rows, chosen, batch_dims=1), -1)
+            scores = tf.gather(scores, chosen, batch_dims=1)
+        else:
+            rows, scores = rows[:, :k], scores[:, :k]
+        return rows, tf.where(rows >= 0, scores, 0.0), relaxed
+
+    def _level(self, diversity: tf.Tensor | None, users: tf.Tensor | None, batch: tf.Tensor) -> tf.Tensor:
+        """Returns the level of each list; NaN stands for the layer's own."""
+        if self.tuned is not None:
+            stored = tf.fill(batch, self.tuned)
+        elif self.adaptive is not None and users is not None:
+            stored = tf.where(users >= 0, tf.gather(self._levels, tf.maximum(users, 0)), np.nan)
+        else:
+            stored = tf.fill(batch, np.float32(np.nan))
+        return stored if diversity is None else tf.where(tf.math.is_nan(diversity), stored, diversity)
+
+    # The settings are read from `self`; as an argument they give another re-ranker a graph of its own.
+
+    @tf.function(reduce_retracing=True)
+    def _candidates(self, users, session, exclude, include, context, k, include_seen, settings):
+        del settings
+        query, seen = self.known_query(users, session)
+        if not include_seen:
+            exclude = tf.concat([exclude, seen], axis=1)
+        rows, scores = self.rank_candidates(query, *self.retrieve(query, k, exclude, include, context))
+        return rows, scores, {key: query[key] for key in ("user_id", "user_profile") if key in query}
+
+    @tf.function(reduce_retracing=True)
+    def _scores_in_graph(self, users, rows, settings):
+        del settings
+        return self.score_rows(self.known_query(users)[0], rows)
+
+    @tf.function(reduce_retracing=True)
+    def _choose_in_graph(self, rows, scores, k, diversity, query, context, settings):
+        del settings
+        return self._choose(rows, scores, k, diversity, query, context)
+
+    @property
+    def _settings(self) -> tuple:
+        return self.reranker, self._ranking, self.num_candidates, self.tuned, self.adaptive
