@@ -99,8 +99,10 @@ class Ranker(LearnsFromLists):
         precision = precision or keras.mixed_precision.global_policy().name
         check_precision(precision)
         super().__init__(**{"dtype": precision, **kwargs})
-        vectors = content_vectors_of(content) if isinstance(content, Retriever) else {}
-        lengths = {name: part.shape[1] for name, part in vectors.items()} or dict(content or {})
+        vectors, lengths = {}, content or {}
+        if isinstance(content, Retriever):
+            vectors = content_vectors_of(content)
+            lengths = {name: part.shape[1] for name, part in vectors.items()}
         check_ranker(features, history, tasks, signal_names)
         self.schema, self.signal_names, self.max_history = schema, tuple(signal_names), max_history
         self.tasks, self.residual = tuple(tasks), residual
@@ -109,7 +111,7 @@ class Ranker(LearnsFromLists):
             "interaction": interaction if isinstance(interaction, str) else None,
             "history": history,
             "features": tuple(features),
-            "content": lengths,
+            "content": dict(lengths),
             "fusion": fusion if isinstance(fusion, str) else None,
             "tasks": self.tasks,
             "loss": loss if isinstance(loss, str) else None,
