@@ -43,7 +43,7 @@ def test_the_planted_bias_is_found(eta):
     np.testing.assert_allclose(found.values, look, rtol=0.1, atol=0.01)
     # Click rates alone, which good places at the top exaggerate, are further off.
     rates = np.bincount(log.position, log.clicked)[1:] / np.bincount(log.position)[1:]
-    assert np.abs(rates / rates[0] - look).max() > 0.08
+    assert np.abs(rates / rates[0] / look - 1).max() > 0.15
 
 
 def test_personal_lists_need_users_and_items():
@@ -114,10 +114,12 @@ def test_everything_clicked_is_everything_looked_at():
 
 
 def test_positions_count_as_the_log_does():
-    log = small_log(position=[0, 0, 5, 5], item=[0, 1, 0, 1], clicked=[1, 1, 1, 0])
+    clicked = np.tile(np.arange(10), 4) < np.repeat([8, 4, 4, 2], 10)
+    columns = {"user": np.zeros(40), "timestamp": np.zeros(40), "item": np.repeat([0, 1, 0, 1], 10)}
+    log = Impressions.from_rows(**columns, position=np.repeat([0, 0, 5, 5], 10), clicked=clicked)
     found = estimate_propensities(log)
     assert found.positions.tolist() == [0, 5]
-    np.testing.assert_allclose(found.values, [1.0, 0.5], atol=0.01)
+    np.testing.assert_allclose(found.values, [1.0, 0.5], atol=1e-3)
 
 
 def test_the_column_of_the_log_as_a_table():
@@ -144,5 +146,5 @@ def test_what_does_not_fit_is_named():
         estimate_propensities(small_log().take(np.zeros(4, bool)))
     with pytest.raises(ValueError, match="expected a column propensity"):
         logged_propensities(small_log())
-    with pytest.raises(ValueError, match="clip: expected at least 1, got 0.5"):
+    with pytest.raises(ValueError, match=r"clip: expected at least 1, got 0\.5"):
         inverse_propensity_weights(small_log(), clip=0.5)

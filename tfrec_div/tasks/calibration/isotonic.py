@@ -8,8 +8,8 @@ from scipy import optimize
 from tfrec_div._keras import keras, tf
 from tfrec_div.tasks.calibration.base import Calibration
 
-# The slope where the labels do not grow with the logits at all, per standard deviation: just enough to keep order.
-_FLAT = 1e-3
+# What every slope has more than the labels say, per standard deviation: just enough to keep order in single precision.
+_TILT = 1e-3
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -79,14 +79,12 @@ class IsotonicCalibration(Calibration):
         # No probability is 0 or 1 for that no example says otherwise.
         least = 1.0 / (weight.sum() + 2.0)
         share = np.clip(share, least, 1.0 - least)
-        value = np.log(share) - np.log1p(-share)
-        # In single precision two may fall together, or both be the least.
-        apart = (np.diff(centre.astype(np.float32), prepend=-np.inf) > 0) & (
-            np.diff(value.astype(np.float32), prepend=-np.inf) > 0
-        )
+        spread = max(float(np.std(logits)), 1e-5 * float(np.abs(logits).max())) or 1.0
+        slope = _TILT / spread
+        value = np.log(share) - np.log1p(-share) + slope * (centre - centre.mean())
+        # In single precision two may fall together.
+        apart = np.diff(centre.astype(np.float32), prepend=-np.inf) > 0
         centre, value = centre[apart], value[apart]
-        spread = float(np.sqrt(np.average((logits - centre[0]) ** 2, weights=weights))) or 1.0
-        slope = _FLAT / spread
         if len(centre) > 1:
             spread = centre[-1] - centre[0]
             slope = (value[-1] - value[0]) / spread

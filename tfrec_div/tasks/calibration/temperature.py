@@ -59,8 +59,8 @@ class TemperatureScaling(Calibration):
             value = share @ (np.logaddexp(0.0, calibrated) - target * calibrated)
             return value, (share * (special.expit(calibrated) - target)) @ inputs
 
-        # Above 0, so that the order stays even where the labels speak against it.
-        bounds = [(1e-6, None), (None, None)][: 1 + self.bias]
+        # So far above 0 that the order stays, in single precision, even where the labels speak against it.
+        bounds = [(1e-3, None), (None, None)][: 1 + self.bias]
         start = np.array([1.0, 0.0])[: 1 + self.bias]
         options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000}
         best = optimize.minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
