@@ -27,7 +27,7 @@ class PairwiseLogistic(PairwiseLoss):
         self.temperature = check_positive("temperature", temperature)
 
     def pair_losses(self, differences: tf.Tensor) -> tf.Tensor:
-        """Returns the logistic loss, float32 [batch, n, n]."""
+        """Returns the logistic loss, float32 [pairs, n]."""
         return tf.nn.softplus(-differences / self.temperature)
 
     def get_config(self) -> dict:

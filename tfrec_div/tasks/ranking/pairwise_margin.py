@@ -27,7 +27,7 @@ class PairwiseMargin(PairwiseLoss):
         self.margin = check_positive("margin", margin)
 
     def pair_losses(self, differences: tf.Tensor) -> tf.Tensor:
-        """Returns the hinge loss, float32 [batch, n, n]."""
+        """Returns the hinge loss, float32 [pairs, n]."""
         return tf.nn.relu(self.margin - differences)
 
     def get_config(self) -> dict:

@@ -68,7 +68,8 @@ def estimate_propensities(
     Args:
         impressions: Any log with positions and clicks.
         group: What has one probability of being wished for: an "item", whoever sees it, or "user_item", an item for a
-            user. The latter is right where lists are personal, and needs items that a user saw at several positions.
+            user. The latter is right where lists are personal, and needs users who saw an item many times, at several
+            positions: with few repeats anything fits, and all positions come out alike.
         iterations: Most rounds.
         tolerance: Rounds end when no propensity changes by more.
 
