@@ -18,13 +18,13 @@ LABELS = np.array([0, 0, 1, 0, 1, 1])
 def test_bins_of_one_width_are_closed_above():
     curve = reliability_curve(PROBABILITIES, LABELS, bins=5)
     # (0, .2]: four, with the .2; (.4, .6]: the .6; (.8, 1].
-    assert curve.count.tolist() == [4, 0, 1, 0, 1]
+    assert curve.counts.tolist() == [4, 0, 1, 0, 1]
     np.testing.assert_allclose(curve.predicted, [0.125, np.nan, 0.6, np.nan, 1.0])
     np.testing.assert_allclose(curve.observed, [0.25, np.nan, 1.0, np.nan, 1.0])
 
 
 def test_zero_is_in_the_first_bin():
-    assert reliability_curve(np.array([0.0, 1.0]), np.array([0, 1]), bins=4).count.tolist() == [1, 0, 0, 1]
+    assert reliability_curve(np.array([0.0, 1.0]), np.array([0, 1]), bins=4).counts.tolist() == [1, 0, 0, 1]
 
 
 def test_ece_by_hand():
@@ -34,7 +34,7 @@ def test_ece_by_hand():
 
 def test_bins_of_one_size():
     curve = reliability_curve(PROBABILITIES, LABELS, bins=3, strategy="quantile")
-    assert curve.count.tolist() == [2, 2, 2]
+    assert curve.counts.tolist() == [2, 2, 2]
     np.testing.assert_allclose(curve.predicted, [0.075, 0.175, 0.8])
     np.testing.assert_allclose(curve.observed, [0, 0.5, 1])
     found = expected_calibration_error(PROBABILITIES, LABELS, bins=3, strategy="quantile")
@@ -51,7 +51,7 @@ def test_bins_of_one_size_see_what_small_probabilities_hide():
 
 def test_equal_probabilities_are_not_parted():
     curve = reliability_curve(np.full(10, 0.3), np.arange(10) < 4, bins=4, strategy="quantile")
-    assert sorted(curve.count.tolist()) == [0, 0, 0, 10]
+    assert sorted(curve.counts.tolist()) == [0, 0, 0, 10]
     assert np.nanmax(curve.observed) == 0.4
 
 
@@ -64,11 +64,11 @@ def test_equal_probabilities_are_not_parted():
 def test_every_example_counts_once(examples, bins, strategy):
     probabilities, labels = (np.array(x, float) for x in zip(*examples, strict=True))
     curve = reliability_curve(probabilities, labels, bins, strategy)
-    there = curve.count > 0
-    assert curve.count.sum() == len(examples)
+    there = curve.counts > 0
+    assert curve.counts.sum() == len(examples)
     assert (np.isnan(curve.predicted) == ~there).all()
-    assert (curve.predicted * curve.count)[there].sum() == pytest.approx(probabilities.sum())
-    assert (curve.observed * curve.count)[there].sum() == pytest.approx(labels.sum())
+    assert (curve.predicted * curve.counts)[there].sum() == pytest.approx(probabilities.sum())
+    assert (curve.observed * curve.counts)[there].sum() == pytest.approx(labels.sum())
     assert (np.diff(curve.predicted[there]) > 0).all()
     error = expected_calibration_error(probabilities, labels, bins, strategy)
     # One bin sees least.

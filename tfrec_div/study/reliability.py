@@ -32,7 +32,7 @@ def reliability_chart(name: str, curves: Mapping[str, ReliabilityCurve]) -> Mark
         >>> reliability_chart("relevance", {"ranker": curve}).count("<circle")
         2
     """
-    filled = {label: curve.count > 0 for label, curve in curves.items()}
+    filled = {label: curve.counts > 0 for label, curve in curves.items()}
     if not any(there.any() for there in filled.values()):
         return Markup('<p class="quiet">No probabilities were recorded.</p>')
     # Probabilities of relevance are mostly small: both axes end where the greatest value is.
@@ -66,7 +66,7 @@ def reliability_chart(name: str, curves: Mapping[str, ReliabilityCurve]) -> Mark
             (x_of(p), y_of(o)) for p, o in zip(curve.predicted[there], curve.observed[there], strict=True)
         ]
         parts.append(charts._polyline(places, number))
-        radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(curve.count[there] / curve.count.max()))
+        radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(curve.counts[there] / curve.counts.max()))
         parts += [
             f'<circle class="c{number}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
             for (x, y), radius in zip(places, radii, strict=True)

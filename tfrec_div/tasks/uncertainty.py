@@ -62,12 +62,13 @@ class UncertaintyWeighting(keras.layers.Layer):
         """
         if set(losses) != set(self.kinds):
             raise ValueError(f"losses: expected those of {sorted(self.kinds)}, got {sorted(losses)}")
+        present = present or {}
         total = tf.zeros([])
         for task, kind in self.kinds.items():
             variance = self.log_variances[task]
             loss = tf.cast(losses[task], tf.float32)
             term = tf.exp(-variance) * KINDS[kind] * loss + 0.5 * variance / num_replicas()
-            total += term if task not in (present or {}) else tf.where(present[task], term, 0.0)
+            total += term if task not in present else tf.where(present[task], term, 0.0)
         return total
 
     def get_config(self) -> dict:

@@ -18,8 +18,8 @@ class IsotonicCalibration(Calibration):
 
     Isotonic regression is a staircase. Here a line goes through the centres of its steps (Oron and Flournoy, 2017),
     straight in the logit, and beyond the outer ones with the slope of the whole. It tells candidates of a step apart,
-    so that their order stays, and foresees new examples better: in simulations of 500 to 50,000 examples the excess
-    log loss was that of the staircase or down to a fifth of it. It wants some thousand examples; below,
+    so that their order stays, and foresees new examples better: in eight of nine simulations of 500 to 50,000
+    examples its excess log loss was .2 to .8 of the staircase's, in one 1.2. It wants some thousand examples; below,
     `TemperatureScaling(bias=True)` is safer.
 
     Args:

@@ -47,11 +47,12 @@ def logged_propensities(impressions: Impressions) -> PositionPropensities:
     Raises:
         ValueError: There are none.
     """
-    given = np.zeros(0, bool) if impressions.propensity is None else ~np.isnan(impressions.propensity)
-    if not given.any():
+    column = impressions.propensity
+    if column is None or np.isnan(column).all():
         raise ValueError("impressions: expected a column propensity with values, got none")
+    given = ~np.isnan(column)
     positions, place = np.unique(impressions.position[given], return_inverse=True)
-    means = np.bincount(place, impressions.propensity[given]) / np.bincount(place)
+    means = np.bincount(place, column[given]) / np.bincount(place)
     return PositionPropensities(positions, means / means.max())
 
 
