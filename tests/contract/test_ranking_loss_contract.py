@@ -189,6 +189,23 @@ def test_the_mean_is_over_lists_that_have_something_to_learn(name):
 
 
 @every_loss
+def test_a_list_whose_relevant_candidates_have_no_weight_teaches_nothing(name):
+    labels = np.array([[1, 0, 0], [0, 2, 1]], np.float32)
+    scores = np.array([[0.1, 0.4, 0.2], [0.3, 0.2, 0.9]], np.float32)
+    weights = np.array([[0, 0, 0], [1, 1, 1]], np.float32)
+    weights[0, 1:] = name in COMPARE  # those of what is not relevant play no part there
+    values = LOSSES[name](labels, scores, None, weights).numpy()
+    mean = float(LOSSES[name].mean(labels, scores, None, weights))
+    if (
+        name == "cross entropy, labels weighted"
+    ):  # all its candidates are irrelevant, which is something to learn
+        assert mean == pytest.approx(values.mean(), rel=1e-6)
+    else:
+        assert values[0] == 0
+        assert mean == pytest.approx(values[1], rel=1e-6)
+
+
+@every_loss
 def test_works_in_a_graph_of_unknown_shape_and_in_half_precision(name):
     labels, scores, mask, weights = some_lists(9)
     expected = LOSSES[name](labels, scores, mask, weights)

@@ -64,6 +64,12 @@ def test_softmax_takes_the_shares_of_grades():
     assert value(tasks.ListSoftmax(temperature=0.5), [3, 1, 0], halved) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_list_of_one_does_not_count_in_the_mean():
+    labels, scores = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.6, 0.8], [5.0, 0.0]])
+    found = tasks.ListSoftmax().mean(labels, scores, np.array([[True, True], [True, False]]))
+    assert float(found) == pytest.approx(0.7981389, rel=1e-6)
+
+
 def test_the_weight_of_a_relevant_candidate_is_that_of_its_term():
     weights = np.array([[4.0, 2.0, 9.0]])
     scores = [0.0, math.log(2), math.log(5)]
