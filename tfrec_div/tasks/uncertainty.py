@@ -27,8 +27,8 @@ class UncertaintyWeighting(keras.layers.Layer):
 
     Example:
         >>> layer = UncertaintyWeighting({"rating": "regression", "click": "classification"})
-        >>> float(layer({"rating": tf.constant(0.8), "click": tf.constant(0.3)}))
-        0.7
+        >>> print(layer({"rating": tf.constant(0.5), "click": tf.constant(0.25)}).numpy())
+        0.5
 
     Kendall, Gal and Cipolla (2018), Multi-task learning using uncertainty to weigh losses for scene geometry and
     semantics.

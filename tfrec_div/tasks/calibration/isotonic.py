@@ -30,8 +30,8 @@ class IsotonicCalibration(Calibration):
         >>> layer = IsotonicCalibration()
         >>> logits, labels = np.repeat([-1.0, 0.0, 3.0], 100), np.tile(np.arange(100), 3)
         >>> labels = (labels < np.repeat([5, 40, 60], 100)).astype(float)
-        >>> layer.fit(logits, labels)(tf.constant([-1.0, 0.0, 3.0])).numpy().round(3).tolist()
-        [0.05, 0.4, 0.6]
+        >>> print(layer.fit(logits, labels)(tf.constant([-1.0, 0.0, 3.0])).numpy().round(3))
+        [0.05 0.4  0.6 ]
 
     Zadrozny and Elkan (2002), Transforming classifier scores into accurate multiclass probability estimates; Oron and
     Flournoy (2017), Centered isotonic regression: point and interval estimation for dose-response studies.

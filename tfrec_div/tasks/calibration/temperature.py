@@ -24,8 +24,8 @@ class TemperatureScaling(Calibration):
         >>> layer = TemperatureScaling()
         >>> logits, labels = np.repeat([2.0, -2.0], 1000), np.tile(np.r_[np.ones(73), np.zeros(27)], 20)
         >>> labels[1000:] = 1 - labels[1000:]
-        >>> layer.fit(logits, labels)(tf.constant([2.0, 4.0])).numpy().round(2).tolist()
-        [0.73, 0.88]
+        >>> print(layer.fit(logits, labels)(tf.constant([2.0, 4.0])).numpy().round(2))
+        [0.73 0.88]
 
     Guo, Pleiss, Sun and Weinberger (2017), On calibration of modern neural networks; Platt (1999), Probabilistic
     outputs for support vector machines and comparisons to regularized likelihood methods.

@@ -20,7 +20,7 @@ class ApproxNDCG(RankingLoss):
 
     Example:
         >>> loss = ApproxNDCG()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.3449]
 
     Qin, Liu and Li (2010), A general approximation framework for direct optimization of information retrieval

@@ -37,7 +37,7 @@ class LambdaLoss(RankingLoss):
 
     Example:
         >>> loss = LambdaLoss("lambdarank")
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.2946]
 
     Wang, Li, Golbandi, Bendersky and Najork (2018), The LambdaLoss framework for ranking metric optimization;

@@ -16,7 +16,7 @@ class PairwiseLogistic(PairwiseLoss):
 
     Example:
         >>> loss = PairwiseLogistic()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.7981]
 
     Burges et al. (2005), Learning to rank using gradient descent.

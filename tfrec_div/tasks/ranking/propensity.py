@@ -79,12 +79,11 @@ def estimate_propensities(
         ValueError: An unknown group, or no impressions.
 
     Example:
-        >>> columns = {"user": np.zeros(400), "timestamp": np.zeros(400), "item": np.tile([0, 1], 200)}
-        >>> position = np.repeat([1, 2], 200)
-        >>> clicked = np.r_[np.tile([1, 1], 50), np.tile([1, 0], 50), np.tile([1, 0], 50), np.tile([0, 0], 50)]
-        >>> log = Impressions.from_rows(**columns, position=position, clicked=clicked)
-        >>> estimate_propensities(log).values.round(2)
-        array([1. , 0.33])
+        >>> item, position = np.repeat([0, 1, 0, 1], 10), np.repeat([1, 1, 2, 2], 10)
+        >>> clicked = np.tile(np.arange(10), 4) < np.repeat([8, 4, 4, 2], 10)
+        >>> rows = {"user": np.zeros(40), "timestamp": np.zeros(40), "item": item, "position": position}
+        >>> estimate_propensities(Impressions.from_rows(**rows, clicked=clicked)).values.round(3)
+        array([1. , 0.5])
 
     Chuklin, Markov and de Rijke (2015), Click models for web search; Wang, Golbandi, Bendersky, Metzler and Najork
     (2018), Position bias estimation for unbiased learning to rank in personal search.
