@@ -34,7 +34,8 @@ def test_its_three_matrices_start_different():
     layer = TargetAttention()
     layer(drawn(1, 1, 4), drawn(1, 1, 4), tf.ones([1, 1]))
     first, second, third = layer.get_weights()[:3]
-    assert not np.allclose(first, second) and not np.allclose(second, third)
+    assert not np.allclose(first, second)
+    assert not np.allclose(second, third)
 
 
 def test_a_softmax_shares_a_history_by_strength():
