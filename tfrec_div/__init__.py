@@ -38,6 +38,7 @@ _NAMES = {
     "MultiInterest": "models.multi_interest",
     "MultVAE": "models.mult_vae",
     "Ranker": "models.ranker",
+    "rated_lists": "models.rated_lists",
     "ranking_lists": "models.ranking_lists",
     "RankingLists": "models.ranking_lists",
     "RatingModel": "models.rating_model",

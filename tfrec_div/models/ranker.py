@@ -188,6 +188,11 @@ class Ranker(LearnsFromLists):
             raise ValueError(
                 f"lists: expected the signals {list(self.signal_names)}, got {list(lists.signal_names)}"
             )
+        if "user_id" in self._arguments["features"] and _told_by_themselves(lists):
+            raise ValueError(
+                "features: expected none of 'user_id' with lists whose candidates are in their own history: the sum "
+                "of a user's ratings, which an id learns, less those of the others is the one that is asked for"
+            )
         self.features.fill(data)
         encoded = data.catalog.encoded()
         self.cross.fill(data.interactions.item_counts(), {name: encoded[name] for name in self.cross.codes})
@@ -308,3 +313,11 @@ class Ranker(LearnsFromLists):
 
         parts = {name: made(config[name]) for name in ("interaction", "fusion", "loss", "rater")}
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), **parts})
+
+
+def _told_by_themselves(lists: RankingLists) -> bool:
+    """Tells whether a candidate is in the history that comes with it."""
+    known = lists.history.interactions
+    pairs = known.user.astype(np.int64) * known.num_items + known.item
+    asked = lists.user.astype(np.int64)[:, None] * known.num_items + lists.candidates
+    return bool(np.isin(asked[np.isfinite(lists.rating)], pairs).any())
