@@ -165,6 +165,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--candidates", type=Path, nargs="*", help="the only items allowed in each")
     parser.add_argument("--users", type=int, default=1500, help="of the synthetic shop")
     parser.add_argument("--items", type=int, default=400, help="of the synthetic shop")
+    parser.add_argument(
+        "--shops", type=int, nargs="+", default=[0], help="seeds of synthetic shops, a split each"
+    )
     parser.add_argument("--text", help="minilm (default with --data), tiny (without), or a checkpoint folder")
     parser.add_argument("--image", action="store_true", help="read pictures, by a ResNet50 of random weights")
     parser.add_argument(
@@ -186,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts = options.data, options.eval, options.exclude or missing, options.candidates or missing
         splits = [exported(*one) for one in zip(*parts, strict=True)]
     else:
-        splits = [planted(options.users, options.items)]
+        splits = [planted(options.users, options.items, seed) for seed in options.shops]
     schema, text = splits[0].train.schema, None
     if schema.features_of("item", "text") or "review" in schema.interaction_columns:
         text = TextEncoder.from_pretrained(options.text or ("minilm" if options.data else "tiny"))

@@ -4,9 +4,10 @@
         [--protocols P1 P2 P3 P4 P5] [--models auto two_tower ease] [--seeds 0 1 2] [--val] [--work DIR]
 
 `--protocol-file` makes the splits and scores the lists; it knows nothing of this toolkit. The toolkit is used as its
-users do: `tfrec-div train`, `recommend --diversity 0` and `predict`, with their defaults, in processes of their own. A
-seed is that of the split where the protocol has one (P2, P3), else that of the model; P4 has one of each. Baselines are
-popularity, the model of TFRS' tutorial, and `implicit`'s BPR and iALS.
+users do: `tfrec-div train`, `recommend --diversity 0` and `predict`, with their defaults, in processes of their own.
+Only for P5, which is about the very next interaction, `auto` weighs with `--validation leave_one_out`. A seed is that
+of the split where the protocol has one (P2, P3), else that of the model; P4 has one of each. Baselines are popularity,
+the model of TFRS' tutorial, and `implicit`'s BPR and iALS.
 
 The table has the mean over the seeds; z compares it with the best baseline, paired by user and seed. P4 has RMSE (lower
 is better) and no baselines but the mean of the ratings and the biases.
@@ -29,6 +30,8 @@ from relevance_baselines import BASELINES
 from tfrec_div import load_folder
 
 BY_SPLIT = ("P2", "P3")
+# What `auto` is told besides its defaults: P5 asks for what comes next, liked or not.
+ASKS = {"P5": ("--validation", "leave_one_out")}
 # Lists as long as the protocols want them.
 LENGTH = 100
 
@@ -109,7 +112,8 @@ def train(options, name: str, seed: int, model: str) -> tuple[Path, Path, float]
     run = options.work / f"{folder.name}-{model}-{seed}"
     shutil.rmtree(run, ignore_errors=True)
     start = time.perf_counter()
-    tool("train", "--data", folder, "--out", run, "--model", model, "--seed", seed)
+    asks = ASKS.get(name, ()) if model == "auto" else ()
+    tool("train", "--data", folder, "--out", run, "--model", model, "--seed", seed, *asks)
     return run, rest, time.perf_counter() - start
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tfrec_div import from_frames
 from tfrec_div._keras import keras, tf
-from tfrec_div.evaluation.ensemble_weights import tune_ensemble, weight_grid
+from tfrec_div.evaluation.ensemble_weights import tune_ensemble, wanted_pairs, weight_grid
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.retriever import Retriever
 
@@ -100,6 +100,30 @@ def test_members_that_are_as_good_share_the_weight(world):
     model = Ensemble({"a": Knows(world[0].schema, table, 0, 99), "b": Knows(world[0].schema, table, 0, 99)})
     found = tune_ensemble(model, *world, progress=False)
     assert found["long"].weights == pytest.approx({"a": 0.5, "b": 0.5})
+
+
+def test_what_comes_next_counts_whether_it_is_liked_or_not():
+    log = pd.DataFrame(
+        {
+            "user_id": list("uuuv"),
+            "item_id": list("abcd"),
+            "rating": [5, 1, 4, 2],
+            "timestamp": [1, 2, 3, 1],
+        }
+    )
+    data = from_frames(log)
+    train, held = (data.subset(data.interactions.take(rows)) for rows in (np.arange(1), np.arange(1, 4)))
+
+    def items(targets):
+        return [
+            (int(u), data.schema.item_ids[i])
+            for u, i in zip(*wanted_pairs(train, held, targets), strict=True)
+        ]
+
+    assert items("relevant") == [(0, "c")]
+    assert sorted(items("all")) == [(0, "b"), (0, "c"), (1, "d")]
+    with pytest.raises(ValueError, match="targets: expected one of relevant, all, got 'next'"):
+        items("next")
 
 
 def test_a_few_users_are_no_measure(world):

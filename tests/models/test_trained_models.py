@@ -327,7 +327,7 @@ def test_the_titles_of_a_history_are_a_text_of_the_user(layers):
     )
     assert np.isfinite(loss).all()
     # "Toy", then "Tea"; c has no title, but a description is no title.
-    rows = model._history_titles(tf.constant([[1, 0, -1], [2, -1, -1]]))
+    rows = model.titles_of(tf.constant([[1, 0, -1], [2, -1, -1]]))
     np.testing.assert_array_equal(rows, model.text_encoder.to_rows(tf.constant(["Toy Tea", ""])))
     # The way to the page is the same, up to the signature that a server answers.
     users = data.schema.user_ids

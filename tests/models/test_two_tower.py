@@ -71,8 +71,9 @@ def test_ranks_count_every_unseen_item_and_ties_against_the_target(shop):
     assert found["mrr"] == pytest.approx(np.mean(1 / unseen), rel=1e-5)
 
 
-def test_a_target_drawn_at_random_cannot_be_found():
-    # If a target leaked into its own history, validation on noise would be far above chance.
+def test_a_held_out_target_drawn_at_random_cannot_be_found():
+    # If a held-out target stood in its own history, validation on noise would be far above chance. That none leaks in
+    # training is told by test_histories_of_models.py.
     random = np.random.default_rng(0)
     rows = [(f"u{u}", f"i{i}", t) for u in range(150) for t, i in enumerate(random.permutation(60)[:12])]
     data = from_frames(pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]))

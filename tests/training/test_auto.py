@@ -11,8 +11,9 @@ from tfrec_div.evaluation.ensemble_weights import tune_ensemble
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.two_tower import TwoTower
-from tfrec_div.training import auto, train
+from tfrec_div.training import auto, earlier, train
 from tfrec_div.training.config import TrainConfig
+from tfrec_div.training.run_directory import RunDirectory
 from tfrec_div.training.train import train as train_run
 
 QUICK = TrainConfig(features=("id", "history", "categories"), embedding_dim=8, epochs=1, batch_size=64, k=5)
@@ -56,12 +57,14 @@ def test_the_run_is_read_again_as_it_was_saved(shop, trained):
 def watched(shop, tmp_path, monkeypatch):
     """A run of which it is noted what each member was trained on, and what was weighed on."""
     trained, weighed = [], []
-    real = auto._trained
-    monkeypatch.setattr(
-        auto,
-        "_trained",
-        lambda name, data, *more: trained.append((name, data.interactions)) or real(name, data, *more),
-    )
+    real = earlier.trained_model
+
+    def train_and_note(name, data, config):
+        trained.append((name, data.interactions))
+        return real(name, data, config)
+
+    for module in (earlier, auto):
+        monkeypatch.setattr(module, "trained_model", train_and_note)
 
     def weigh(ensemble, fit, validation, **kwargs):
         weighed.extend([fit.interactions, validation.interactions])
@@ -93,14 +96,17 @@ def test_members_are_weighed_on_what_they_were_not_trained_on(watched):
         assert _pairs(events) == train_part
 
 
-@pytest.mark.parametrize(("validation", "share"), [("temporal", 0.2), ("leave_one_out", 0.0)])
-def test_they_are_weighed_on_the_last_fifth_or_on_the_last_one(
-    validation, share, shop, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("validation", "share", "counts"), [("temporal", 0.2, "relevant"), ("leave_one_out", 0.0, "all")]
+)
+def test_they_are_weighed_on_what_is_liked_of_the_last_fifth_or_on_the_last_one(
+    validation, share, counts, shop, tmp_path, monkeypatch
 ):
     seen = []
 
-    def watch(fit, validation):
+    def watch(fit, validation, targets):
         seen.extend([fit.interactions, validation.interactions])
+        assert targets == counts
         return np.zeros(0), np.zeros(0)
 
     monkeypatch.setattr(auto, "wanted_pairs", watch)
@@ -141,14 +147,18 @@ def test_with_little_data_the_two_towers_are_used_alone(tmp_path):
     )
 
 
-def test_a_member_that_counts_nowhere_is_left_out(shop, monkeypatch):
-    monkeypatch.setattr(auto, "MEMBERS", ("two_tower", "ease", "most_popular"))
+def test_a_member_that_counts_nowhere_is_left_out(shop, tmp_path):
+    def weighed(**weights):
+        run = RunDirectory(tmp_path)
+        one = {"weights": weights, "users": 50, "ndcg": 0.5, "alone": weights}
+        run.ensemble.write_text(json.dumps(dict.fromkeys(("none", "short", "long"), one)))
+        return auto.weigh_models(None, QUICK, run, announce=lambda line: None)
+
     first = TwoTower(shop.schema, embedding_dim=8)
-    weights = {
-        group: {"two_tower": 0.9, "ease": 0.01, "most_popular": 0.09} for group in ("none", "short", "long")
-    }
+    weights = weighed(two_tower=0.9, ease=0.01, most_popular=0.09)
     model = auto.assemble(first, weights, shop, QUICK, say=lambda line: None)
     assert list(model.members) == ["two_tower", "most_popular"]
+    assert model.members["two_tower"] is first
     assert isinstance(model.members["most_popular"], MostPopular)
-    alone = {group: {"two_tower": 1.0, "ease": 0.0, "most_popular": 0.0} for group in weights}
-    assert auto.assemble(first, alone, shop, QUICK, say=lambda line: None) is first
+    np.testing.assert_allclose(model.group_weights, [[0.9, 0.09]] * 3, rtol=1e-6)
+    assert weighed(two_tower=1.0, ease=0.0, most_popular=0.0) is None

@@ -21,6 +21,8 @@ CANDIDATES = 300
 # Points of the grid of weights, and what must be there to learn anything from.
 MOST_POINTS = 400
 FEWEST_USERS = 30
+# The held-out items that count, and how a message names one.
+_ITEM = {"relevant": "a relevant item", "all": "an item"}
 
 # What makes of a user's query that of another one, with less of a history.
 Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
@@ -52,6 +54,7 @@ def tune_ensemble(
     max_users: int = 2000,
     seed: int = 0,
     progress: bool = True,
+    targets: str = "relevant",
 ) -> dict[str, GroupWeights]:
     """Finds the weights with the best NDCG@k on held-out interactions, for each group of users, and sets them.
 
@@ -63,29 +66,31 @@ def tune_ensemble(
     Args:
         ensemble: Whose weights are set.
         train: What the members were trained on, and the users' histories.
-        validation: Interactions held out from it; the relevant ones count.
+        validation: Interactions held out from it.
         k: Length of the lists.
         max_users: Users of a group that are measured, drawn by `seed`.
         seed: See `max_users`.
         progress: Whether to show a progress bar.
+        targets: Which held-out interactions count: "relevant" (see `Interactions.relevant`), or "all": what a user does
+            next, liked or not, as leave-one-out evaluation has it.
 
     Returns:
         What was found, by group.
 
     Raises:
-        ValueError: If there are fewer than 30 users with a relevant held-out item that is new to them, a schema is not
-            the ensemble's, or `k` is below 1.
+        ValueError: If there are fewer than 30 users with a held-out item that counts and is new to them, a schema is
+            not the ensemble's, or another argument does not fit.
     """
     for name, data in (("train", train), ("validation", validation)):
         if data.schema != ensemble.schema:
             raise ValueError(f"{name}: expected the schema of the ensemble, got another")
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
-    wanted = wanted_pairs(train, validation)
+    wanted = wanted_pairs(train, validation, targets)
     users = np.unique(wanted[0])
     if len(users) < FEWEST_USERS:
         raise ValueError(
-            f"validation: expected at least {FEWEST_USERS} users with a relevant item that is new to them, got "
+            f"validation: expected at least {FEWEST_USERS} users with {_ITEM[targets]} that is new to them, got "
             f"{len(users)}"
         )
     lengths = np.diff(train.interactions.histories()[1])
@@ -147,10 +152,23 @@ def _count(steps: int, members: int) -> int:
     return count
 
 
-def wanted_pairs(train: Dataset, validation: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Returns users and items of the held-out interactions that are relevant and new to their user."""
+def wanted_pairs(
+    train: Dataset, validation: Dataset, targets: str = "relevant"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns users and items of the held-out interactions that count and are new to their user.
+
+    Args:
+        train: What is known.
+        validation: What is held out.
+        targets: See `tune_ensemble`.
+
+    Raises:
+        ValueError: If there are no such targets.
+    """
+    if targets not in _ITEM:
+        raise ValueError(f"targets: expected one of {', '.join(_ITEM)}, got {targets!r}")
     held, known = validation.interactions, train.interactions
-    keep = held.relevant()
+    keep = held.relevant() if targets == "relevant" else np.ones(len(held), bool)
     pair = held.user[keep].astype(np.int64) * held.num_items + held.item[keep]
     pair = np.setdiff1d(pair, known.user.astype(np.int64) * known.num_items + known.item)
     return pair // held.num_items, pair % held.num_items

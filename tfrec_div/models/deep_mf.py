@@ -14,6 +14,7 @@ from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
 from tfrec_div.draws import counted_step, step_seed
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.layers_in_config import deserialized, serialized
 from tfrec_div.models.matrix_parts import item_columns, user_rows
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.tasks.cross_entropy import cross_entropy
@@ -319,11 +320,11 @@ class DeepMF(RetrievalModel):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
-        text = keras.layers.serialize(self.text_encoder) if self.text_encoder else None
-        return {"name": self.name, "schema": self.schema.to_json(), "text": text, **self._arguments}
+        text = serialized(text=self.text_encoder)
+        return {"name": self.name, "schema": self.schema.to_json(), **text, **self._arguments}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> DeepMF:
         """Makes a model of what `get_config` returned; weights come by `load_weights`."""
-        text = keras.layers.deserialize(config["text"], custom_objects) if config["text"] else None
-        return cls(**{**config, "schema": Schema.from_json(config["schema"]), "text": text})
+        text = deserialized(config, ("text",), custom_objects)
+        return cls(**{**config, "schema": Schema.from_json(config["schema"]), **text})

@@ -12,6 +12,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.dimension_readings import DimensionReadings
+from tfrec_div.models.layers_in_config import deserialized, serialized
 from tfrec_div.precision import precision_scope
 from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
@@ -318,20 +319,11 @@ class InterestFusion(DimensionReadings):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments; those of the towers hold their architecture and vocabulary."""
-        serialize = keras.layers.serialize
-        return {
-            "name": self.name,
-            "schema": self.schema.to_json(),
-            "text": serialize(self.text_encoder) if self.text_encoder else None,
-            "image": serialize(self.image_encoder) if self.image_encoder else None,
-            **self._arguments,
-        }
+        towers = serialized(text=self.text_encoder, image=self.image_encoder)
+        return {"name": self.name, "schema": self.schema.to_json(), **towers, **self._arguments}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> InterestFusion:
         """Makes a model of what `get_config` returned; weights come by `load_weights`."""
-        towers = {
-            name: keras.layers.deserialize(config[name], custom_objects) if config[name] else None
-            for name in ("text", "image")
-        }
+        towers = deserialized(config, ("text", "image"), custom_objects)
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), **towers})

@@ -14,7 +14,10 @@ from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.index.brute_force import BruteForce
+from tfrec_div.models.layers_in_config import deserialized, serialized
 from tfrec_div.models.retrieval_model import RetrievalModel
+from tfrec_div.models.two_tower_data import adapt_two_tower, meet_items
+from tfrec_div.models.two_tower_items import two_tower_with_items
 from tfrec_div.precision import check_precision, precision_scope
 from tfrec_div.tasks.masking import without_unmet
 from tfrec_div.tasks.negatives import Negatives
@@ -32,19 +35,17 @@ from tfrec_div.towers.item_tower import (
     encode_items,
     is_trained,
     item_spec,
-    known_codes,
 )
 from tfrec_div.towers.model_encoder import ModelEncoder
-from tfrec_div.towers.parts import gives_parts, parts_name
+from tfrec_div.towers.parts import gives_parts
 from tfrec_div.towers.query_tower import (
     TITLE_PIECES,
     TITLES,
     build_query_tower,
     check_user_text,
-    encode_users,
     user_spec,
 )
-from tfrec_div.towers.reviews import ReviewTable, encode_reviews
+from tfrec_div.towers.reviews import ReviewTable
 from tfrec_div.towers.text import TextEncoder
 from tfrec_div.towers.texts import TextFields, item_texts, mean_of_parts, text_parts
 
@@ -311,8 +312,6 @@ class TwoTower(RetrievalModel):
             data: Whose items are the model's, and new ones after them.
             cache_dir: Where the frozen towers' vectors are kept; a folder of the user's cache by default.
         """
-        from tfrec_div.models.two_tower_items import two_tower_with_items
-
         return two_tower_with_items(self, data, cache_dir)
 
     def encode_content(
@@ -452,7 +451,7 @@ class TwoTower(RetrievalModel):
                 heard = tf.where(met, weights, 0.0)
             features = {**features, "history": {"vectors": vectors, "weights": heard}}
         if self.user_text == "history_titles":
-            features = {**features, "text": self._history_titles(inputs["history"])}
+            features = {**features, "text": self.titles_of(inputs["history"])}
         elif self.reviews is not None:
             features = {**features, "text": self.reviews(inputs["user_id"], inputs["history"])}
         parts = [tf.cast(self.query_tower(features, training=training), tf.float32)]
@@ -461,7 +460,7 @@ class TwoTower(RetrievalModel):
             parts.append(tf.stop_gradient(self.profile.query(history, weights)))
         return tf.concat([*parts, tf.ones_like(parts[0][:, :1])], axis=1)
 
-    def _history_titles(self, history: tf.Tensor) -> tf.Tensor:
+    def titles_of(self, history: tf.Tensor) -> tf.Tensor:
         """Returns the titles of the latest items [batch, steps], joined, as rows of the text encoder."""
         pieces = tf.gather(self.item_table.values[TITLE], history[:, :TITLES] + 1)
         return self.query_tower.encoders["text"].model.join_rows(
@@ -482,49 +481,7 @@ class TwoTower(RetrievalModel):
             cache_dir: Where the frozen towers' vectors are kept; a folder of the user's cache by default.
             progress: Whether to show progress bars.
         """
-        if data.schema != self.schema:
-            raise ValueError("data: its schema is not the one that the model was made with")
-        counts = data.interactions.item_counts()
-        features = self.encode_content(data, counts > 0, cache_dir, progress)
-        self.item_table.fill(features)
-        if self.profile is not None:
-            self.profile.fill(features, counts > 0)
-        users = encode_users(data, self.text_encoder, self.user_text, cache_dir, progress)
-        self.user_table.fill(users)
-        if self.user_text == "features":
-            self.query_tower.encoders["text"].adapt(users["text"])
-        elif self.user_text == "history_titles":
-            some = np.linspace(0, len(data.users) - 1, min(512, len(data.users))).astype(np.int32)
-            histories = self.query_of(data, some)["history"]
-            self.query_tower.encoders["text"].adapt(self._history_titles(histories).numpy())
-        elif self.reviews is not None:
-            self.reviews.fill(*encode_reviews(data, self.text_encoder, cache_dir, progress))
-            self.query_tower.encoders["text"].adapt(self.reviews.vectors)
-        for name in (*self.texts, "image"):
-            if name in self.item_tower.encoders:
-                read = [features[n][counts > 0] for n in (name, parts_name(name)) if n in features]
-                self.item_tower.encoders[name].adapt(*read)
-        self._count(counts, np.ones(len(counts), bool))
-
-    def _meet(self, data: Dataset) -> None:
-        """Gives an id to the items that earlier training has not met and this one does, such as added ones."""
-        # Also of data of before items were added.
-        counts = np.bincount(data.interactions.item, minlength=self.schema.num_items)
-        table = self.item_table.values["item_id"]
-        codes = tf.convert_to_tensor(table).numpy()[1:]
-        new = (counts > 0) & (codes == 0)
-        if not new.any():
-            return
-        table.assign(np.concatenate([[0], np.where(new, known_codes(new), codes)]))
-        self._count(counts, new)
-
-    def _count(self, counts: np.ndarray, biased: np.ndarray) -> None:
-        """Takes over how often items occur, and the bias that follows for some of them, boolean [items]."""
-        smoothed = (counts + 1.0) / (counts.sum() + len(counts))
-        self.item_probability.assign(smoothed)
-        if not self.normalize:
-            bias = np.log(smoothed) - np.log(smoothed).mean()
-            self.item_bias.assign(np.where(biased, bias, tf.convert_to_tensor(self.item_bias).numpy()))
+        adapt_two_tower(self, data, cache_dir, progress)
 
     @property
     def adapted(self) -> bool:
@@ -552,7 +509,7 @@ class TwoTower(RetrievalModel):
         return rates | {self.profile.log_gain.name: GAIN_RATE} if self.profile else rates
 
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
-        self._meet(batches.dataset)
+        meet_items(self, batches.dataset)
         return self.sampling.for_fit(self, batches)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -609,38 +566,30 @@ class TwoTower(RetrievalModel):
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments; the text tower's hold its architecture and vocabulary."""
-        serialize = keras.layers.serialize
+        given = self._arguments
+        parts = serialized(
+            text=self.text_encoder,
+            image=self.image_encoder,
+            fusion=given["fusion"] or self.item_tower.fusion,
+            history_encoder=given["history_encoder"] or self.query_tower.encoders["history"],
+        )
         return {
             "name": self.name,
             "schema": self.schema.to_json(),
-            "text": serialize(self.text_encoder) if self.text_encoder else None,
-            "image": serialize(self.image_encoder) if self.image_encoder else None,
-            "negatives": [serialize(kind) for kind in self.sampling.negatives],
-            **self._arguments,
+            "negatives": [keras.layers.serialize(kind) for kind in self.sampling.negatives],
+            **given,
             # Not as Keras wraps it.
             "text_fields": _plain(self.text_fields),
-            "fusion": self._arguments["fusion"] or serialize(self.item_tower.fusion),
-            "history_encoder": self._arguments["history_encoder"]
-            or serialize(self.query_tower.encoders["history"]),
+            **parts,
         }
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> TwoTower:
         """Makes a model of what `get_config` returned; weights come by `load_weights`."""
-        encoders = {
-            name: keras.layers.deserialize(config[name], custom_objects) if config[name] else None
-            for name in ("text", "image")
-        }
+        parts = deserialized(config, ("text", "image", "fusion", "history_encoder"), custom_objects)
         negatives = [keras.layers.deserialize(kind, custom_objects) for kind in config.get("negatives", ())]
         schema = Schema.from_json(config["schema"])
-        fusion = config.get("fusion", "concat")
-        if not isinstance(fusion, str):
-            fusion = keras.layers.deserialize(fusion, custom_objects)
-        history = config.get("history_encoder", "pools")
-        if not isinstance(history, str):
-            history = keras.layers.deserialize(history, custom_objects)
-        parts = {**encoders, "negatives": negatives, "fusion": fusion, "history_encoder": history}
-        return cls(**{**config, "schema": schema, **parts})
+        return cls(**{**config, "schema": schema, "negatives": negatives, **parts})
 
 
 def _plain(fields: TextFields | None) -> list | dict | None:

@@ -7,66 +7,65 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfrec_div._keras import keras
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.evaluation.ensemble_weights import FEWEST_USERS, GroupWeights, tune_ensemble, wanted_pairs
 from tfrec_div.models.ensemble import GROUPS, Ensemble
 from tfrec_div.models.retriever import Retriever
-from tfrec_div.training.build import build_model, settings_of
 from tfrec_div.training.config import TrainConfig
-from tfrec_div.training.fitting import batches_of
+from tfrec_div.training.earlier import EarlierModels, Weights, trained_model, weighted
 from tfrec_div.training.run_directory import RunDirectory, write_json
 
 # The first is the model whose training the run shows, and whose towers have encoded the content.
 MEMBERS = ("two_tower", "ease", "most_popular")
-# The share of a user's interactions that a temporal split holds out.
-LAST = 0.2
 # A member that nowhere counts for as much as this is left out.
 LEAST = 0.02
+# What counts of what `config.validation` holds out: the one thing that a user does next, liked or not, or else what is
+# liked of the many that follow.
+TARGETS = {"temporal": "relevant", "leave_one_out": "all"}
 
 GROUP_NAMES = {"none": "no history", "short": "a short history", "long": "a long history"}
 
-Weights = dict[str, dict[str, float]]
-
 
 def weigh_models(
-    train_part: Dataset,
+    earlier: EarlierModels,
     config: TrainConfig,
     run: RunDirectory,
     announce: Callable[[str], None],
-    say: Callable[[str], None],
     progress: bool = True,
 ) -> Weights | None:
-    """Trains every member without the last interactions of each user, and learns on those what each should count for.
-
-    `config.validation` says which: the last fifth (what a user will want in the time to come), or the very last one
-    (what comes next).
+    """Learns what each member should count for, on what the earlier models were not trained on.
 
     What was found is kept in the run's folder, so that an interrupted training does not do it again.
 
     Args:
-        train_part: The interactions to train on; the held-out ones are taken from them.
+        earlier: The members, trained without the last interactions of each user.
         config: The settings.
         run: The folder.
         announce: Called with each line that a user should find again in the run.
-        say: Called with each other line for the user.
         progress: Whether to show a progress bar.
 
     Returns:
-        The weights of the members by group of users; None where there is too little data to learn them from.
+        The weights of the members that count for something, by group of users; None where there is too little data to
+        learn them from, or the first member alone counts.
     """
     if run.ensemble.is_file():
         found = json.loads(run.ensemble.read_text("utf-8"))
         _announce(found, announce)
         return _weights(found)
-    fit, validation = train_part.split(config.validation, test=LAST, seed=config.seed)
-    if len(np.unique(wanted_pairs(fit, validation)[0])) < FEWEST_USERS:
+    targets = TARGETS[config.validation]
+    if len(np.unique(wanted_pairs(earlier.before, earlier.after, targets)[0])) < FEWEST_USERS:
         announce("There are too few interactions to weigh models by: the two towers are used alone.")
         return None
-    ensemble = Ensemble(
-        {name: _trained(name, fit, config, say, "to weigh it against the others") for name in MEMBERS}
+    ensemble = Ensemble({name: earlier.model(name) for name in MEMBERS})
+    tuned = tune_ensemble(
+        ensemble,
+        earlier.before,
+        earlier.after,
+        k=config.k,
+        seed=config.seed,
+        progress=progress,
+        targets=targets,
     )
-    tuned = tune_ensemble(ensemble, fit, validation, k=config.k, seed=config.seed, progress=progress)
     found = {group: _plain(weights) for group, weights in tuned.items()}
     write_json(run.ensemble, found)
     _announce(found, announce)
@@ -80,7 +79,7 @@ def assemble(
     config: TrainConfig,
     say: Callable[[str], None],
 ) -> Retriever:
-    """Trains the members that count for something on the whole training part, and puts them together.
+    """Trains the other members on the whole training part, and puts them together.
 
     Args:
         model: The first member, trained.
@@ -88,33 +87,15 @@ def assemble(
         train_part: The interactions to train on.
         config: The settings.
         say: Called with each line for the user.
-
-    Returns:
-        The ensemble; the first member itself where no other counts.
     """
-    first = MEMBERS[0]
-    used = [name for name in MEMBERS if name == first or max(w[name] for w in weights.values()) >= LEAST]
-    if used == [first]:
-        return model
-    members = {first: model}
-    for name in used[1:]:
-        members[name] = _trained(name, train_part, config, say, "on all interactions")
-    values = np.array([[weights[group][name] for name in used] for group in GROUPS])
-    return Ensemble(members, values, name="ensemble")
 
+    def member(name: str) -> Retriever:
+        if name == MEMBERS[0]:
+            return model
+        say(f"Training {name} on all interactions ...")
+        return trained_model(name, train_part, config)
 
-def _trained(
-    name: str, data: Dataset, config: TrainConfig, say: Callable[[str], None], why: str
-) -> Retriever:
-    say(f"Training {name} {why} ...")
-    config = settings_of(name, config)
-    keras.utils.set_random_seed(config.seed)
-    model, _ = build_model(data, config)
-    model.compile()
-    model.adapt(data)
-    epochs = config.epochs_for(len(data.interactions))
-    model.fit(batches_of(data, config), epochs=epochs, verbose=0)
-    return model
+    return weighted(weights, member)
 
 
 def _plain(found: GroupWeights) -> dict:
@@ -126,8 +107,14 @@ def _plain(found: GroupWeights) -> dict:
     }
 
 
-def _weights(found: dict) -> Weights:
-    return {group: found[group]["weights"] for group in GROUPS}
+def _weights(found: dict) -> Weights | None:
+    """Returns the weights without the members that nowhere count for anything."""
+    of = {group: found[group]["weights"] for group in GROUPS}
+    first = MEMBERS[0]
+    used = [name for name in MEMBERS if name == first or max(w[name] for w in of.values()) >= LEAST]
+    if used == [first]:
+        return None
+    return {group: {name: of[group][name] for name in used} for group in GROUPS}
 
 
 def _announce(found: dict, announce: Callable[[str], None]) -> None:

@@ -79,7 +79,7 @@ class TrainConfig:
         test: What is held out to evaluate on: a split's name, or "none".
         validation: What the models of "auto" are weighed on, held out from the training part: "temporal", the last
             fifth of each user's interactions, for what a user will want in the time to come; or "leave_one_out", the
-            last one, for what comes next.
+            last one, liked or not, for what comes next.
         test_fraction: Share that the split holds out, where it has one.
         reranker: Re-ranker of the pages, out of `RERANKERS`.
         reranker_options: Further arguments of the re-ranker's class, such as `{"window": 5}`.

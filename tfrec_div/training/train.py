@@ -19,6 +19,7 @@ from tfrec_div.reranker_features import features_needed
 from tfrec_div.training.auto import assemble, weigh_models
 from tfrec_div.training.build import build_model, check_settings
 from tfrec_div.training.config import TrainConfig
+from tfrec_div.training.earlier import EarlierModels
 from tfrec_div.training.fitting import fit_model
 from tfrec_div.training.rating import train_rater
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
@@ -121,7 +122,8 @@ def train(
     weights = None
     if config.model == "auto":
         if strategy.cluster_resolver is None:
-            weights = weigh_models(train_part, config, run, announce, say, progress=verbose != 0)
+            earlier = EarlierModels(train_part, config, say)
+            weights = weigh_models(earlier, config, run, announce, progress=verbose != 0)
         else:
             announce("Several processes train the two towers alone: they cannot weigh models together.")
     history = fit_model(model, train_part, test_part, config, run, chief, announce, say, verbose)
