@@ -30,8 +30,6 @@ __all__ = ["Recommendations", "Recommender"]
 BATCH = 256
 # Fewer users are done before XLA has compiled the re-ranker for them: it saves some 10 ms of 256 users' 50.
 MANY_USERS = 50_000
-# Before the name of a feature in what is saved.
-FEATURE = "feature/"
 
 
 class Recommender(Stages):
@@ -186,24 +184,6 @@ class Recommender(Stages):
         from tfrec_div.new_items import recommender_with_items
 
         return recommender_with_items(self, items, image_root, diversity_vectors, features)
-
-    @property
-    def state(self) -> dict[str, tf.Variable]:
-        """What is saved besides the models' weights, by name."""
-        tables = {FEATURE + name: table for name, table in self.features.tables.items()}
-        return {"diversity_vectors": tables.pop(f"{FEATURE}vectors"), **self._histories.state, **tables}
-
-    def restore(self, state: Mapping[str, np.ndarray], tuned: float | None) -> None:
-        """Takes over what was saved.
-
-        Args:
-            state: Values of `state`.
-            tuned: The tuned level, if there was one.
-        """
-        for name, variable in self.state.items():
-            variable.assign(state[name])
-        self.tuned = tuned
-        self._refresh()
 
     # ------------------------------------------------------------------ in Python
 

@@ -23,7 +23,8 @@ from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.data.schema import Schema
 from tfrec_div.models.retriever import all_weights
-from tfrec_div.recommender import FEATURE, Recommender
+from tfrec_div.parts import FEATURE
+from tfrec_div.recommender import Recommender
 
 FORMAT = 3
 # Folders of format 2 have no ranker.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -40,9 +41,8 @@ def test_evaluate_shows_the_stages_and_their_times(run, capsys):
     assert main(["evaluate", "--run", str(run), "--k", "5"]) == 0
     said = capsys.readouterr().out
     assert "the candidates, by stage" in said
-    assert "time of a batch of 60 users: retrieval " in said
-    assert ", ranking " in said
-    assert ", re-ranking " in said
+    times = r"time of a batch of \d+ users: retrieval [\d.]+ ms, ranking [\d.]+ ms, re-ranking [\d.]+ ms"
+    assert re.search(times, said)
     metrics = json.loads((run / "metrics.json").read_text())
     assert list(metrics["systems"])[:3] == ["recommender", "ranking", "retrieval"]
     assert 0 < metrics["stages"]["ranking"]["log_loss"] < 5
