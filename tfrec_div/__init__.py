@@ -44,6 +44,7 @@ _NAMES = {
     "RatingModel": "models.rating_model",
     "Recommender": "recommender",
     "Schema": "data.schema",
+    "shown_lists": "models.shown_lists",
     "TextEncoder": "towers.text",
     "tune": "evaluation.tuning",
     "tune_ensemble": "evaluation.ensemble_weights",

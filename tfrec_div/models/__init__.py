@@ -23,6 +23,7 @@ _NAMES = {
     "RatingModel": "rating_model",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
+    "shown_lists": "shown_lists",
     "TwoTower": "two_tower",
 }
 
