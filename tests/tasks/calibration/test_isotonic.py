@@ -78,6 +78,16 @@ def test_one_example_is_enough():
     ) == pytest.approx(2 / 3, rel=1e-5)
 
 
+def test_logits_that_single_precision_cannot_tell_apart_make_no_certainties():
+    layer = IsotonicCalibration().fit(
+        np.array([1000.0, 1000.00001, 1000.00002] * 20), np.array([0, 1, 1] * 20)
+    )
+    found = layer(np.array([999.0, 1000.0, 1001.0])).numpy()
+    assert (np.diff(found) > 0).all()
+    assert found[0] > 0
+    assert found[2] < 1
+
+
 def test_the_number_of_knots_is_checked():
     with pytest.raises(ValueError, match="num_knots: expected at least 4, got 3"):
         IsotonicCalibration(3)

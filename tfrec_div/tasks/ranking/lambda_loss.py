@@ -74,5 +74,5 @@ class LambdaLoss(RankingLoss):
 def _ranks(lists: Lists) -> tf.Tensor:
     """The places that the scores give, float32 [batch, n], from 1; what does not count comes last."""
     scores = tf.where(lists.known, lists.scores, -float("inf"))
-    order = tf.argsort(scores, direction="DESCENDING", stable=True)
+    order = tf.argsort(scores, direction="DESCENDING")
     return tf.cast(tf.argsort(order) + 1, tf.float32)
