@@ -105,6 +105,16 @@ def test_behind_an_ensemble_it_reads_what_each_member_says(shop, tmp_path):
     assert recommender.ranker.signal_names == ("score", *recommender.retriever.members)
 
 
+def test_beside_a_single_model_ease_is_heard_but_chooses_nothing(shop, tmp_path):
+    config = replace(QUICK, model="most_popular", ranker_weight=0.0, reranker="none")
+    recommender = run_of(shop, config, tmp_path / "run").recommender
+    assert recommender.ranker.signal_names == ("score", "most_popular", "ease")
+    single = recommender.retriever.members["most_popular"]
+    query = single.query_of(shop, [0, 1])
+    expected = single.retrieve(query, k=10)[0]
+    np.testing.assert_array_equal(recommender.retriever.retrieve(query, k=10)[0], expected)
+
+
 def test_with_few_users_the_retrievers_order_stays(tmp_path):
     few = td.make_synthetic(num_users=12, num_items=30, interactions_per_user=8, images=False)
     run = run_of(few, replace(QUICK, k=3), tmp_path / "run")

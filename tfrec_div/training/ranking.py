@@ -5,23 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfrec_div._keras import keras
+from tfrec_div.models.ensemble import GROUPS
 from tfrec_div.models.ranker import Ranker
 from tfrec_div.models.ranking_lists import RankingLists, ranking_lists
 from tfrec_div.storage import full_disk_as_os_error
 from tfrec_div.training.config import TrainConfig
-from tfrec_div.training.earlier import EarlierModels, Weights
+from tfrec_div.training.earlier import EarlierModels, Weights, weighted
 from tfrec_div.training.run_directory import RunDirectory
 
+# Models that tell a ranker of candidates whatever chose them.
+SIGNALS = ("ease",)
 # Users whose list has something to learn from: fewer are too few to learn an order of.
 FEWEST_USERS = 30
-# Share of the users by whom the training is stopped and probabilities are calibrated.
-HELD_OUT = 0.2
-EPOCHS, PATIENCE = 30, 5
+# Share of the users whom training does not meet, and probabilities are calibrated by.
+HELD_OUT = 0.1
+# There are as many lists as users: after more epochs a ranker knows them by heart.
+EPOCHS = 10
+# What a ranker reads besides signals, history and content: ids would let it learn its few users by heart.
+FEATURES = ("users", "categories", "numbers")
+
+
+def with_signals(weights: Weights | None, config: TrainConfig) -> Weights:
+    """Returns the weights of a retriever whose ranker hears more than the retriever goes by.
+
+    EASE knows what goes together in ways that towers do not. Beside a single model it has the weight 0: it chooses no
+    candidate, and tells the ranker what it holds of each.
+
+    Args:
+        weights: Of the members of an ensemble by group of users; None: a single model retrieves.
+        config: The settings; `model` is that single one ("auto" stands for its first member).
+    """
+    if weights is not None:
+        return weights
+    single = "two_tower" if config.model == "auto" else config.model
+    return {group: dict.fromkeys((single, *SIGNALS), 0.0) | {single: 1.0} for group in GROUPS}
 
 
 def train_ranker(
     earlier: EarlierModels,
-    weights: Weights | None,
+    weights: Weights,
     config: TrainConfig,
     run: RunDirectory,
     announce: Callable[[str], None],
@@ -29,12 +51,12 @@ def train_ranker(
 ) -> Ranker | None:
     """Trains a ranker on the candidates of an earlier retriever and on what users did with them then.
 
-    A part of the users is held out, to stop by, to calibrate on, and to say what the ranker is worth. It is kept in the
-    run's folder until the recommender is, so that an interrupted training does not do it again.
+    Some users are held out, to calibrate on and to say what the ranker is worth. It is kept in the run's folder until
+    the recommender is, so that an interrupted training does not do it again.
 
     Args:
         earlier: The models, trained without the last interactions of each user.
-        weights: Of the members of an ensemble, see `EarlierModels.retriever`.
+        weights: Of the members of the retriever by group of users.
         config: The settings; `ranker` is the interaction.
         run: The folder.
         announce: Called with each line that a user should find again in the run.
@@ -45,7 +67,7 @@ def train_ranker(
     """
     if run.ranker.is_file():
         return keras.models.load_model(run.ranker, compile=False)
-    retriever = earlier.retriever(weights)
+    retriever = weighted(weights, earlier.model)
     lists = ranking_lists(
         retriever, earlier.before, earlier.after, num_candidates=config.num_candidates, seed=config.seed
     )
@@ -62,20 +84,18 @@ def train_ranker(
         retriever.schema,
         signal_names=retriever.signal_names,
         interaction=config.ranker,
+        features=FEATURES,
         content=retriever if retriever.content_model is not None else None,
     )
     fit, held = lists.split(HELD_OUT, seed=config.seed)
     ranker.compile()
     ranker.adapt(fit)
     before = _ndcg(ranker, held)
-    stop = keras.callbacks.EarlyStopping(
-        "val_ndcg_10", mode="max", patience=PATIENCE, restore_best_weights=True
-    )
-    ranker.fit(fit, epochs=EPOCHS, validation_data=held, callbacks=[stop], verbose=0)
+    ranker.fit(fit, epochs=EPOCHS, verbose=0)
     ranker.calibrate(held)
     announce(
         f"The ranker takes the NDCG@10 of {config.num_candidates} candidates from {before:.4f} to "
-        f"{_ndcg(ranker, held):.4f} on {len(held.user)} users by whom its training was stopped."
+        f"{_ndcg(ranker, held):.4f} on {len(held.user)} users that it has not met."
     )
     with full_disk_as_os_error(run.ranker):
         ranker.save(run.ranker)

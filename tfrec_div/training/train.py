@@ -22,7 +22,7 @@ from tfrec_div.training.build import build_model, check_settings
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.earlier import EarlierModels, Weights
 from tfrec_div.training.fitting import fit_model
-from tfrec_div.training.ranking import train_ranker
+from tfrec_div.training.ranking import train_ranker, with_signals
 from tfrec_div.training.rating import train_rater
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
 from tfrec_div.training.strategy import is_chief, resolve_strategy
@@ -172,8 +172,11 @@ def _learned_earlier(
         return None, None
     earlier = EarlierModels(train_part, config, say)
     weights = weigh_models(earlier, config, run, announce, progress=verbose != 0) if weighs else None
-    ranker = train_ranker(earlier, weights, config, run, announce, say) if ranks else None
-    return weights, ranker
+    if not ranks:
+        return weights, None
+    heard = with_signals(weights, config)
+    ranker = train_ranker(earlier, heard, config, run, announce, say)
+    return (heard, ranker) if ranker is not None else (weights, None)
 
 
 def _of_one_process(model: Retriever) -> Retriever:
