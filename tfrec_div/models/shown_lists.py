@@ -65,7 +65,7 @@ def shown_lists(
     shape = (len(first), int(column.max()) + 1)
 
     def table(values: np.ndarray, padding: float, dtype: type) -> np.ndarray:
-        cells = np.full(shape, padding, dtype)
+        cells: np.ndarray = np.full(shape, padding, dtype)
         cells[row, column] = values
         return cells
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from tfrec_div._keras import keras
 from tfrec_div.models.ensemble import GROUPS
 from tfrec_div.models.ranker import Ranker
@@ -71,7 +73,7 @@ def train_ranker(
     lists = ranking_lists(
         retriever, earlier.before, earlier.after, num_candidates=config.num_candidates, seed=config.seed
     )
-    lists = lists.take(lists.label.any(axis=1))
+    lists = lists.take(np.flatnonzero(lists.label.any(axis=1)))
     if len(lists.user) < FEWEST_USERS:
         announce(
             f"There are too few users who wanted something of the candidates to train a ranker on "
