@@ -17,6 +17,7 @@ from tfrec_div.training.config import (
     HISTORY_ENCODERS,
     MODELS,
     NEGATIVES,
+    RANKERS,
     RERANKERS,
     SPLITS,
     USER_TEXTS,
@@ -95,6 +96,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         help="what the models of auto are weighed on: the last fifth of each user's training interactions, or the last "
         f"one alone (default {default.validation})",
     )
+    parser.add_argument(
+        "--ranker",
+        choices=RANKERS,
+        help=f"what orders the candidates before the re-ranker (default {default.ranker})",
+    )
     add_reranker(parser, default.reranker)
     parser.add_argument(
         "--ratings",
@@ -121,7 +127,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         ("test-fraction", float, "share of the interactions to hold out"),
         ("diversity", float, "level of the re-ranker, 0 to 1"),
         ("k", int, "length of a page"),
-        ("num-candidates", int, "items that the re-ranker chooses from"),
+        ("num-candidates", int, "items that the retriever hands on"),
+        ("ranker-weight", float, "what the ranker counts for beside the retriever, 0 to 1"),
         ("seed", int, "seed of weights, order and splits"),
     ):
         value = getattr(default, name.replace("-", "_"))

@@ -17,12 +17,12 @@ class ReliabilityCurve(NamedTuple):
     Args:
         predicted: float64 `[bins]`, mean probability; NaN for an empty bin.
         observed: float64 `[bins]`, mean label; NaN for an empty bin.
-        count: int64 `[bins]`, examples.
+        counts: int64 `[bins]`, examples.
     """
 
     predicted: np.ndarray
     observed: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
 
 
 def reliability_curve(
@@ -46,7 +46,7 @@ def reliability_curve(
 
     Example:
         >>> curve = reliability_curve(np.array([0.1, 0.3, 0.9]), np.array([0, 1, 1]), bins=2)
-        >>> curve.predicted, curve.observed, curve.count
+        >>> curve.predicted, curve.observed, curve.counts
         (array([0.2, 0.9]), array([0.5, 1. ]), array([2, 1]))
 
     Niculescu-Mizil and Caruana (2005), Predicting good probabilities with supervised learning.
@@ -98,8 +98,8 @@ def expected_calibration_error(
     Sun and Weinberger (2017), On calibration of modern neural networks.
     """
     curve = reliability_curve(probabilities, labels, bins, strategy)
-    if not curve.count.any():
+    if not curve.counts.any():
         return float("nan")
-    filled = curve.count > 0
+    filled = curve.counts > 0
     gaps = np.abs(curve.predicted[filled] - curve.observed[filled])
-    return float(np.average(gaps, weights=curve.count[filled]))
+    return float(np.average(gaps, weights=curve.counts[filled]))

@@ -15,6 +15,7 @@ _NAMES = {
     "MostPopular": "most_popular",
     "MultiInterest": "multi_interest",
     "MultVAE": "mult_vae",
+    "rated_lists": "rated_lists",
     "ranking_lists": "ranking_lists",
     "Ranker": "ranker",
     "RankingLists": "ranking_lists",
@@ -22,6 +23,7 @@ _NAMES = {
     "RatingModel": "rating_model",
     "RetrievalModel": "retrieval_model",
     "Retriever": "retriever",
+    "shown_lists": "shown_lists",
     "TwoTower": "two_tower",
 }
 

@@ -153,7 +153,7 @@ def _codes(schema: Schema, feature: Category) -> tuple[int, int]:
 
 
 def log_ranks(values: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-    """Returns the logarithm of the place, from 1, of each value among those of its list, float [batch, n, k].
+    """Returns the logarithm of the place, from 1, of each value in its list, float [batch, n, k]; equals share one.
 
     Args:
         values: Float [batch, n, k].
@@ -164,7 +164,9 @@ def log_ranks(values: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         >>> print(log_ranks(values, there).numpy().ravel().round(3))
         [0.693 0.    1.099]
     """
-    values = tf.where(there[:, :, tf.newaxis], values, values.dtype.min)
-    order = tf.argsort(tf.transpose(values, [0, 2, 1]), axis=2, direction="DESCENDING", stable=True)
-    ranks = tf.argsort(order, axis=2)
+    values = tf.transpose(tf.where(there[:, :, tf.newaxis], values, values.dtype.min), [0, 2, 1])
+    flat = tf.reshape(values, [-1, tf.shape(values)[2]])
+    # How many are not greater, in the order from the least.
+    below = tf.searchsorted(tf.sort(flat, axis=1), flat, side="right")
+    ranks = tf.reshape(tf.shape(values)[2] - below, tf.shape(values))
     return tf.math.log1p(tf.cast(tf.transpose(ranks, [0, 2, 1]), tf.float32))

@@ -99,8 +99,10 @@ class Ranker(LearnsFromLists):
         precision = precision or keras.mixed_precision.global_policy().name
         check_precision(precision)
         super().__init__(**{"dtype": precision, **kwargs})
-        vectors = content_vectors_of(content) if isinstance(content, Retriever) else {}
-        lengths = {name: part.shape[1] for name, part in vectors.items()} or dict(content or {})
+        vectors, lengths = {}, content or {}
+        if isinstance(content, Retriever):
+            vectors = content_vectors_of(content)
+            lengths = {name: part.shape[1] for name, part in vectors.items()}
         check_ranker(features, history, tasks, signal_names)
         self.schema, self.signal_names, self.max_history = schema, tuple(signal_names), max_history
         self.tasks, self.residual = tuple(tasks), residual
@@ -109,7 +111,7 @@ class Ranker(LearnsFromLists):
             "interaction": interaction if isinstance(interaction, str) else None,
             "history": history,
             "features": tuple(features),
-            "content": lengths,
+            "content": dict(lengths),
             "fusion": fusion if isinstance(fusion, str) else None,
             "tasks": self.tasks,
             "loss": loss if isinstance(loss, str) else None,
@@ -185,6 +187,11 @@ class Ranker(LearnsFromLists):
         if lists.signal_names != self.signal_names:
             raise ValueError(
                 f"lists: expected the signals {list(self.signal_names)}, got {list(lists.signal_names)}"
+            )
+        if "user_id" in self._arguments["features"] and _told_by_themselves(lists):
+            raise ValueError(
+                "features: expected none of 'user_id' with lists whose candidates are in their own history: the sum "
+                "of a user's ratings, which an id learns, less those of the others is the one that is asked for"
             )
         self.features.fill(data)
         encoded = data.catalog.encoded()
@@ -306,3 +313,11 @@ class Ranker(LearnsFromLists):
 
         parts = {name: made(config[name]) for name in ("interaction", "fusion", "loss", "rater")}
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), **parts})
+
+
+def _told_by_themselves(lists: RankingLists) -> bool:
+    """Tells whether a candidate is in the history that comes with it."""
+    known = lists.history.interactions
+    pairs = known.user.astype(np.int64) * known.num_items + known.item
+    asked = lists.user.astype(np.int64)[:, None] * known.num_items + lists.candidates
+    return bool(np.isin(asked[np.isfinite(lists.rating)], pairs).any())

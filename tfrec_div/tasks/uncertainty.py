@@ -27,8 +27,8 @@ class UncertaintyWeighting(keras.layers.Layer):
 
     Example:
         >>> layer = UncertaintyWeighting({"rating": "regression", "click": "classification"})
-        >>> float(layer({"rating": tf.constant(0.8), "click": tf.constant(0.3)}))
-        0.7
+        >>> print(layer({"rating": tf.constant(0.5), "click": tf.constant(0.25)}).numpy())
+        0.5
 
     Kendall, Gal and Cipolla (2018), Multi-task learning using uncertainty to weigh losses for scene geometry and
     semantics.
@@ -62,12 +62,13 @@ class UncertaintyWeighting(keras.layers.Layer):
         """
         if set(losses) != set(self.kinds):
             raise ValueError(f"losses: expected those of {sorted(self.kinds)}, got {sorted(losses)}")
+        present = present or {}
         total = tf.zeros([])
         for task, kind in self.kinds.items():
             variance = self.log_variances[task]
             loss = tf.cast(losses[task], tf.float32)
             term = tf.exp(-variance) * KINDS[kind] * loss + 0.5 * variance / num_replicas()
-            total += term if task not in (present or {}) else tf.where(present[task], term, 0.0)
+            total += term if task not in present else tf.where(present[task], term, 0.0)
         return total
 
     def get_config(self) -> dict:

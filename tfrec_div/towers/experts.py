@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from tfrec_div._keras import keras, tf
@@ -58,7 +59,7 @@ class MixtureOfExperts(keras.layers.Layer):
         dim = input_shape[-1]
         lengths = [dim, *self.hidden_units, self.units]
         self.kernels, self.biases = [], []
-        for place, (before, after) in enumerate(zip(lengths, lengths[1:], strict=False)):
+        for place, (before, after) in enumerate(pairwise(lengths)):
             # Glorot's bound for one expert: Keras would count the experts as places of a convolution.
             bound = math.sqrt(6.0 / (before + after))
             self.kernels.append(

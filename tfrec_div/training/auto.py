@@ -83,14 +83,16 @@ def assemble(
 
     Args:
         model: The first member, trained.
-        weights: As `weigh_models` found them.
+        weights: Of the members by group of users, as `weigh_models` finds them; the first member's come first.
         train_part: The interactions to train on.
         config: The settings.
         say: Called with each line for the user.
     """
 
+    first = next(iter(weights[GROUPS[0]]))
+
     def member(name: str) -> Retriever:
-        if name == MEMBERS[0]:
+        if name == first:
             return model
         say(f"Training {name} on all interactions ...")
         return trained_model(name, train_part, config)

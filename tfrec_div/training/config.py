@@ -41,6 +41,8 @@ RERANKERS = (
     "fair",
     "none",
 )
+# What a ranker is made of; see `towers.interactions`.
+RANKERS = ("none", "dcn", "deepfm", "dlrm", "wide_deep")
 FUSIONS = ("concat", "projected", "gated", "attention", "cross_modal", "bilinear")
 HISTORY_ENCODERS = ("pools", "mean", "gru", "self_attention")
 NEGATIVES = ("uniform", "memory", "mined", "shown")
@@ -85,7 +87,10 @@ class TrainConfig:
         reranker_options: Further arguments of the re-ranker's class, such as `{"window": 5}`.
         diversity: Level of the re-ranker, in [0, 1].
         k: Length of a page.
-        num_candidates: Items that the re-ranker chooses from.
+        num_candidates: Items that the retriever hands on, to the ranker and then to the re-ranker.
+        ranker: What orders the candidates before the re-ranker, out of `RANKERS`, see `training.ranking`; "none" leaves
+            them in the order of the retriever.
+        ranker_weight: What the ranker's order counts for beside the retriever's, in [0, 1].
         seed: Seed of weights, order and splits.
         precision: What the towers compute in: "float32", "mixed_bfloat16" or "mixed_float16".
         trainable_layers: What training changes of the text model: "none", the number of its last layers, or "all".
@@ -131,6 +136,8 @@ class TrainConfig:
     reranker_options: dict[str, Any] = field(default_factory=dict)
     history_encoder: str = "pools"
     ratings: bool | None = None
+    ranker: str = "none"
+    ranker_weight: float = 1.0
 
     def __post_init__(self):
         # What a file says may be of any type.
@@ -147,6 +154,7 @@ class TrainConfig:
             ("fusion", (self.fusion,), FUSIONS),
             ("test", (self.test,), SPLITS),
             ("validation", (self.validation,), VALIDATIONS),
+            ("ranker", (self.ranker,), RANKERS),
             ("reranker", (self.reranker,), RERANKERS),
             ("precision", (self.precision,), PRECISIONS),
             ("user_text", (self.user_text,), USER_TEXTS),
@@ -167,8 +175,10 @@ class TrainConfig:
                 continue
             if not isinstance(value, int) or not lowest <= value <= LARGEST:
                 raise _refusal(name, f"a whole number from {lowest} to {LARGEST}", value)
-        if not isinstance(self.diversity, int | float) or not 0 <= self.diversity <= 1:
-            raise _refusal("diversity", "a level from 0 to 1", self.diversity)
+        for name, kind in (("diversity", "a level"), ("ranker_weight", "a number")):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise _refusal(name, f"{kind} from 0 to 1", value)
         if not isinstance(self.test_fraction, int | float) or not 0 < self.test_fraction < 1:
             raise _refusal("test_fraction", "a share between 0 and 1", self.test_fraction)
         if not isinstance(self.item_id_dropout, int | float) or not 0 <= self.item_id_dropout < 1:

@@ -45,16 +45,6 @@ class EarlierModels:
             self._trained[name] = trained_model(name, self.before, self._config)
         return self._trained[name]
 
-    def retriever(self, weights: Weights | None) -> Retriever:
-        """Returns what retrieves, as the run's own does but for what it knows.
-
-        Args:
-            weights: Of the members of an ensemble by group of users; None: the model of the settings.
-        """
-        if weights is None:
-            return self.model("two_tower" if self._config.model == "auto" else self._config.model)
-        return weighted(weights, self.model)
-
 
 def trained_model(name: str, data: Dataset, config: TrainConfig) -> Retriever:
     """Makes and trains a model.
@@ -74,7 +64,7 @@ def trained_model(name: str, data: Dataset, config: TrainConfig) -> Retriever:
 
 
 def weighted(weights: Weights, model_of: Callable[[str], Retriever]) -> Retriever:
-    """Returns the members that have a weight as one model; a single one as it is.
+    """Returns members as one model; a single one as it is.
 
     Args:
         weights: By group of users, then by member.

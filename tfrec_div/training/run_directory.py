@@ -72,6 +72,11 @@ class RunDirectory:
         return self.path / "rater.keras"
 
     @property
+    def ranker(self) -> Path:
+        """The ranker, until it is part of the recommender."""
+        return self.path / "ranker.keras"
+
+    @property
     def announcements(self) -> Path:
         """What a user should know of how it was trained."""
         return self.path / "announcements.json"

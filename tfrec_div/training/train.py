@@ -11,6 +11,7 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.item_features import check_features
+from tfrec_div.models.ranker import Ranker
 from tfrec_div.models.retriever import Retriever
 from tfrec_div.recommender import Recommender
 from tfrec_div.rerank.base import Reranker
@@ -19,8 +20,9 @@ from tfrec_div.reranker_features import features_needed
 from tfrec_div.training.auto import assemble, weigh_models
 from tfrec_div.training.build import build_model, check_settings
 from tfrec_div.training.config import TrainConfig
-from tfrec_div.training.earlier import EarlierModels
+from tfrec_div.training.earlier import EarlierModels, Weights
 from tfrec_div.training.fitting import fit_model
+from tfrec_div.training.ranking import train_ranker, with_signals
 from tfrec_div.training.rating import train_rater
 from tfrec_div.training.run_directory import RunDirectory, write_interactions, write_json
 from tfrec_div.training.strategy import is_chief, resolve_strategy
@@ -119,20 +121,20 @@ def train(
         announcements.append(line)
         say(line)
 
-    weights = None
-    if config.model == "auto":
-        if strategy.cluster_resolver is None:
-            earlier = EarlierModels(train_part, config, say)
-            weights = weigh_models(earlier, config, run, announce, progress=verbose != 0)
-        else:
-            announce("Several processes train the two towers alone: they cannot weigh models together.")
+    weights, ranker = _learned_earlier(train_part, config, run, strategy, announce, say, verbose)
     history = fit_model(model, train_part, test_part, config, run, chief, announce, say, verbose)
     if strategy.cluster_resolver is not None:
         model = _of_one_process(model)
     if weights is not None:
         model = assemble(model, weights, train_part, config, say)
     recommender = Recommender(
-        model, data, reranker=reranker, k=config.k, num_candidates=config.num_candidates
+        model,
+        data,
+        reranker=reranker,
+        k=config.k,
+        num_candidates=config.num_candidates,
+        ranker=ranker and ranker.refreshed(train_part),
+        ranker_weight=config.ranker_weight,
     )
     if not chief:
         recommender.update_histories(train_part.interactions)
@@ -144,8 +146,37 @@ def train(
         shutil.rmtree(draft, ignore_errors=True)
     recommender.save(run.recommender)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
+    run.ranker.unlink(missing_ok=True)
     recommender.update_histories(train_part.interactions)
     return TrainedRun(run, recommender, train_part, test_part, history, announcements)
+
+
+def _learned_earlier(
+    train_part: Dataset,
+    config: TrainConfig,
+    run: RunDirectory,
+    strategy: tf.distribute.Strategy,
+    announce: Callable[[str], None],
+    say: Callable[[str], None],
+    verbose: int | None,
+) -> tuple[Weights | None, Ranker | None]:
+    """Returns what is learned on interactions that models have not been trained on: their weights, and a ranker."""
+    weighs, ranks = config.model == "auto", config.ranker != "none"
+    if strategy.cluster_resolver is not None:
+        if weighs:
+            announce("Several processes train the two towers alone: they cannot weigh models together.")
+        if ranks:
+            announce("Several processes train no ranker: the retriever's order stays.")
+        return None, None
+    if not weighs and not ranks:
+        return None, None
+    earlier = EarlierModels(train_part, config, say)
+    weights = weigh_models(earlier, config, run, announce, progress=verbose != 0) if weighs else None
+    if not ranks:
+        return weights, None
+    heard = with_signals(weights, config)
+    ranker = train_ranker(earlier, heard, config, run, announce, say)
+    return (heard, ranker) if ranker is not None else (weights, None)
 
 
 def _of_one_process(model: Retriever) -> Retriever:

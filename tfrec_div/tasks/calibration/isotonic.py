@@ -8,8 +8,8 @@ from scipy import optimize
 from tfrec_div._keras import keras, tf
 from tfrec_div.tasks.calibration.base import Calibration
 
-# The slope where the labels do not grow with the logits at all, per standard deviation: just enough to keep order.
-_FLAT = 1e-3
+# What every slope has more than the labels say, per standard deviation: just enough to keep order in single precision.
+_TILT = 1e-3
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -18,8 +18,8 @@ class IsotonicCalibration(Calibration):
 
     Isotonic regression is a staircase. Here a line goes through the centres of its steps (Oron and Flournoy, 2017),
     straight in the logit, and beyond the outer ones with the slope of the whole. It tells candidates of a step apart,
-    so that their order stays, and foresees new examples better: in simulations of 500 to 50,000 examples the excess
-    log loss was that of the staircase or down to a fifth of it. It wants some thousand examples; below,
+    so that their order stays, and foresees new examples better: in eight of nine simulations of 500 to 50,000
+    examples its excess log loss was .2 to .8 of the staircase's, in one 1.2. It wants some thousand examples; below,
     `TemperatureScaling(bias=True)` is safer.
 
     Args:
@@ -30,8 +30,8 @@ class IsotonicCalibration(Calibration):
         >>> layer = IsotonicCalibration()
         >>> logits, labels = np.repeat([-1.0, 0.0, 3.0], 100), np.tile(np.arange(100), 3)
         >>> labels = (labels < np.repeat([5, 40, 60], 100)).astype(float)
-        >>> layer.fit(logits, labels)(tf.constant([-1.0, 0.0, 3.0])).numpy().round(3).tolist()
-        [0.05, 0.4, 0.6]
+        >>> print(layer.fit(logits, labels)(tf.constant([-1.0, 0.0, 3.0])).numpy().round(3))
+        [0.05 0.4  0.6 ]
 
     Zadrozny and Elkan (2002), Transforming classifier scores into accurate multiclass probability estimates; Oron and
     Flournoy (2017), Centered isotonic regression: point and interval estimation for dose-response studies.
@@ -79,14 +79,12 @@ class IsotonicCalibration(Calibration):
         # No probability is 0 or 1 for that no example says otherwise.
         least = 1.0 / (weight.sum() + 2.0)
         share = np.clip(share, least, 1.0 - least)
-        value = np.log(share) - np.log1p(-share)
-        # In single precision two may fall together, or both be the least.
-        apart = (np.diff(centre.astype(np.float32), prepend=-np.inf) > 0) & (
-            np.diff(value.astype(np.float32), prepend=-np.inf) > 0
-        )
+        spread = max(float(np.std(logits)), 1e-5 * float(np.abs(logits).max())) or 1.0
+        slope = _TILT / spread
+        value = np.log(share) - np.log1p(-share) + slope * (centre - centre.mean())
+        # In single precision two may fall together.
+        apart = np.diff(centre.astype(np.float32), prepend=-np.inf) > 0
         centre, value = centre[apart], value[apart]
-        spread = float(np.sqrt(np.average((logits - centre[0]) ** 2, weights=weights))) or 1.0
-        slope = _FLAT / spread
         if len(centre) > 1:
             spread = centre[-1] - centre[0]
             slope = (value[-1] - value[0]) / spread

@@ -24,8 +24,8 @@ class TemperatureScaling(Calibration):
         >>> layer = TemperatureScaling()
         >>> logits, labels = np.repeat([2.0, -2.0], 1000), np.tile(np.r_[np.ones(73), np.zeros(27)], 20)
         >>> labels[1000:] = 1 - labels[1000:]
-        >>> layer.fit(logits, labels)(tf.constant([2.0, 4.0])).numpy().round(2).tolist()
-        [0.73, 0.88]
+        >>> print(layer.fit(logits, labels)(tf.constant([2.0, 4.0])).numpy().round(2))
+        [0.73 0.88]
 
     Guo, Pleiss, Sun and Weinberger (2017), On calibration of modern neural networks; Platt (1999), Probabilistic
     outputs for support vector machines and comparisons to regularized likelihood methods.
@@ -59,8 +59,8 @@ class TemperatureScaling(Calibration):
             value = share @ (np.logaddexp(0.0, calibrated) - target * calibrated)
             return value, (share * (special.expit(calibrated) - target)) @ inputs
 
-        # Above 0, so that the order stays even where the labels speak against it.
-        bounds = [(1e-6, None), (None, None)][: 1 + self.bias]
+        # So far above 0 that the order stays, in single precision, even where the labels speak against it.
+        bounds = [(1e-3, None), (None, None)][: 1 + self.bias]
         start = np.array([1.0, 0.0])[: 1 + self.bias]
         options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000}
         best = optimize.minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x

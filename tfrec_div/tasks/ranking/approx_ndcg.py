@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.tasks.ranking.base import Lists, RankingLoss, check_positive, differences, has_order
+from tfrec_div.tasks.ranking.base import Lists, RankingLoss, check_positive, has_order, pairs_of
 from tfrec_div.tasks.ranking.gains import discount, gains, ideal_dcg
 
 
@@ -20,7 +20,7 @@ class ApproxNDCG(RankingLoss):
 
     Example:
         >>> loss = ApproxNDCG()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.3449]
 
     Qin, Liu and Li (2010), A general approximation framework for direct optimization of information retrieval
@@ -34,13 +34,14 @@ class ApproxNDCG(RankingLoss):
 
     def list_losses(self, lists: Lists) -> tf.Tensor:
         """Returns what is lacking, float32 [batch]."""
-        # σ is 1/2 for a candidate and itself, which is no other: 1 + Σ − 1/2.
-        behind = tf.sigmoid(-differences(lists.scores) / self.temperature)
-        behind = tf.where(lists.known[:, tf.newaxis, :], behind, 0.0)
-        rank = tf.where(lists.known, 0.5 + tf.reduce_sum(behind, axis=2), 1.0)
         gain = gains(lists)
-        weighted = lists.weights * gain
-        lacking = ideal_dcg(weighted) - tf.reduce_sum(weighted * discount(rank), axis=1)
+        # Only of candidates that gain anything does the rank matter.
+        pairs = pairs_of(gain > 0)
+        before = tf.sigmoid(-pairs.differences(lists.scores) / self.temperature)
+        before = tf.reduce_sum(tf.where(pairs.others(lists.known), before, 0.0), axis=1, keepdims=True)
+        # σ is 1/2 for a candidate and itself, which is no other: 1 + Σ − 1/2.
+        won = pairs.own(lists.weights * gain) * discount(0.5 + before)
+        lacking = ideal_dcg(lists.weights * gain) - pairs.sum(won)
         return tf.math.divide_no_nan(lacking, ideal_dcg(gain))
 
     def has_lesson(self, lists: Lists) -> tf.Tensor:

@@ -128,30 +128,66 @@ class PairwiseLoss(RankingLoss):
 
     def list_losses(self, lists: Lists) -> tf.Tensor:
         """Returns the mean over the pairs."""
-        losses = lists.weights[:, :, tf.newaxis] * self.pair_losses(differences(lists.scores))
-        return mean_of(losses, ordered_pairs(lists))
+        pairs = better_of(lists)
+        losses = pairs.own(lists.weights) * self.pair_losses(pairs.differences(lists.scores))
+        ordered = pairs.ordered(lists)
+        total = pairs.sum(tf.where(ordered, losses, 0.0))
+        return tf.math.divide_no_nan(total, pairs.sum(tf.cast(ordered, losses.dtype)))
 
     def has_lesson(self, lists: Lists) -> tf.Tensor:
         """Tells which lists have candidates of different labels."""
         return has_order(lists)
 
 
+class Pairs(NamedTuple):
+    """Some candidates of a batch, each against all of its list: few of a list are relevant, so this is far less than
+    all pairs.
+
+    Args:
+        place: Int64 [p, 2], list and column of each.
+        batch: Int32 scalar, the number of lists.
+    """
+
+    place: tf.Tensor
+    batch: tf.Tensor
+
+    def own(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns their own values of [batch, n], as [p, 1]."""
+        return tf.gather_nd(values, self.place)[:, tf.newaxis]
+
+    def others(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns the values of their lists, of [batch, n], as [p, n]."""
+        # Unlike that of `tf.gather`, the gradient is dense.
+        return tf.gather_nd(values, self.place[:, :1])
+
+    def differences(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns how far their own values are above those of their lists, [p, n]."""
+        return self.own(values) - self.others(values)
+
+    def ordered(self, lists: Lists) -> tf.Tensor:
+        """Tells of which candidates their own label is above, bool [p, n]."""
+        return self.others(lists.known) & (self.own(lists.labels) > self.others(lists.labels))
+
+    def sum(self, values: tf.Tensor) -> tf.Tensor:
+        """Adds up values [p, n] by list, [batch]."""
+        return tf.math.unsorted_segment_sum(tf.reduce_sum(values, axis=1), self.place[:, 0], self.batch)
+
+
+def pairs_of(chosen: tf.Tensor) -> Pairs:
+    """Returns the candidates that are chosen, bool [batch, n], against their lists."""
+    return Pairs(tf.where(chosen), tf.shape(chosen)[0])
+
+
+def better_of(lists: Lists) -> Pairs:
+    """Returns the candidates whose label is above another's."""
+    lowest = tf.reduce_min(tf.where(lists.known, lists.labels, float("inf")), axis=1, keepdims=True)
+    return pairs_of(lists.known & (lists.labels > lowest))
+
+
 def mean_of(values: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
-    """Means values [batch, ...] over those that count, float32 [batch]; 0 where none does."""
-    axes = list(range(1, len(values.shape)))
-    total = tf.reduce_sum(tf.where(counted, values, 0.0), axis=axes)
-    return tf.math.divide_no_nan(total, tf.reduce_sum(tf.cast(counted, values.dtype), axis=axes))
-
-
-def differences(values: tf.Tensor) -> tf.Tensor:
-    """Returns how far each value of a list is above each other, [batch, n, n]."""
-    return values[:, :, tf.newaxis] - values[:, tf.newaxis, :]
-
-
-def ordered_pairs(lists: Lists) -> tf.Tensor:
-    """Tells which pairs (i, j) of a list have a label of i above that of j, bool [batch, n, n]."""
-    both = lists.known[:, :, tf.newaxis] & lists.known[:, tf.newaxis, :]
-    return both & (lists.labels[:, :, tf.newaxis] > lists.labels[:, tf.newaxis, :])
+    """Means values [batch, n] over those that count, float32 [batch]; 0 where none does."""
+    total = tf.reduce_sum(tf.where(counted, values, 0.0), axis=1)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(tf.cast(counted, values.dtype), axis=1))
 
 
 def has_order(lists: Lists) -> tf.Tensor:

@@ -22,7 +22,7 @@ class BinaryCrossEntropy(PointwiseLoss):
 
     Example:
         >>> loss = BinaryCrossEntropy()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.8043]
 
     Saito, Yaginuma, Nishino, Sakata and Nakata (2020), Unbiased recommender learning from missing-not-at-random

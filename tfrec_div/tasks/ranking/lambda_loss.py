@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.tasks.ranking.base import (
-    Lists,
-    RankingLoss,
-    check_positive,
-    differences,
-    has_order,
-    ordered_pairs,
-)
+from tfrec_div.tasks.ranking.base import Lists, Pairs, RankingLoss, better_of, check_positive, has_order
 from tfrec_div.tasks.ranking.gains import discount, gains, ideal_dcg
 
 SCHEMES = ("ndcg_loss2", "lambdarank", "ndcg_loss2++")
@@ -37,7 +30,7 @@ class LambdaLoss(RankingLoss):
 
     Example:
         >>> loss = LambdaLoss("lambdarank")
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.2946]
 
     Wang, Li, Golbandi, Bendersky and Najork (2018), The LambdaLoss framework for ranking metric optimization;
@@ -55,22 +48,19 @@ class LambdaLoss(RankingLoss):
         """Returns the sum over the pairs, float32 [batch]."""
         gain = gains(lists)
         gain = tf.math.divide_no_nan(gain, ideal_dcg(gain)[:, tf.newaxis])
-        worth = lists.weights[:, :, tf.newaxis] * tf.abs(differences(gain)) * self._pair_weights(lists)
-        losses = tf.nn.softplus(-self.sigma * differences(lists.scores))
-        return tf.reduce_sum(tf.where(ordered_pairs(lists), worth * losses, 0.0), axis=[1, 2])
+        pairs = better_of(lists)
+        worth = pairs.own(lists.weights) * pairs.differences(gain) * self._pair_weights(pairs, _ranks(lists))
+        losses = tf.nn.softplus(-self.sigma * pairs.differences(lists.scores))
+        return pairs.sum(tf.where(pairs.ordered(lists), worth * losses, 0.0))
 
     def has_lesson(self, lists: Lists) -> tf.Tensor:
         """Tells which lists have candidates of different labels."""
         return has_order(lists)
 
-    def _pair_weights(self, lists: Lists) -> tf.Tensor:
-        order = tf.argsort(
-            tf.where(lists.known, lists.scores, -float("inf")), direction="DESCENDING", stable=True
-        )
-        rank = tf.cast(tf.argsort(order) + 1, tf.float32)
-        exchange = tf.abs(differences(discount(rank)))
+    def _pair_weights(self, pairs: Pairs, rank: tf.Tensor) -> tf.Tensor:
+        exchange = tf.abs(pairs.differences(discount(rank)))
         # No pair has the distance 0, of which there is no discount.
-        apart = tf.maximum(tf.abs(differences(rank)), 1.0)
+        apart = tf.maximum(tf.abs(pairs.differences(rank)), 1.0)
         bound = discount(apart) - discount(apart + 1.0)
         if self.scheme == "ndcg_loss2":
             return bound
@@ -79,3 +69,10 @@ class LambdaLoss(RankingLoss):
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "scheme": self.scheme, "sigma": self.sigma, "mu": self.mu}
+
+
+def _ranks(lists: Lists) -> tf.Tensor:
+    """The places that the scores give, float32 [batch, n], from 1; what does not count comes last."""
+    scores = tf.where(lists.known, lists.scores, -float("inf"))
+    order = tf.argsort(scores, direction="DESCENDING")
+    return tf.cast(tf.argsort(order) + 1, tf.float32)

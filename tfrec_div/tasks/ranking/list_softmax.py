@@ -19,7 +19,7 @@ class ListSoftmax(RankingLoss):
 
     Example:
         >>> loss = ListSoftmax()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.7981]
 
     Cao, Qin, Liu, Tsai and Li (2007), Learning to rank: from pairwise approach to listwise approach.

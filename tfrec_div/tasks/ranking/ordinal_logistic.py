@@ -30,12 +30,13 @@ class OrdinalLogistic(PointwiseLoss):
 
     Example:
         >>> loss = OrdinalLogistic(3, thresholds=[-1.0, 1.0])
-        >>> loss.probabilities(tf.constant([0.0])).numpy().round(3).tolist()
-        [[0.269, 0.462, 0.269]]
-        >>> loss(tf.constant([[1.0]]), tf.constant([[0.0]])).numpy().round(3).tolist()
+        >>> print(loss.probabilities(tf.constant([0.0])).numpy().round(3))
+        [[0.269 0.462 0.269]]
+        >>> print(loss(tf.constant([[1.0]]), tf.constant([[0.0]])).numpy().round(3))
         [0.772]
 
-    McCullagh (1980), Regression models for ordinal data; Rennie and Srebro (2005), Loss functions for preference levels.
+    McCullagh (1980), Regression models for ordinal data; Rennie and Srebro (2005), Loss functions for preference
+    levels.
     """
 
     def __init__(

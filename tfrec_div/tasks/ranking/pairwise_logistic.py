@@ -16,7 +16,7 @@ class PairwiseLogistic(PairwiseLoss):
 
     Example:
         >>> loss = PairwiseLogistic()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [0.7981]
 
     Burges et al. (2005), Learning to rank using gradient descent.
@@ -27,7 +27,7 @@ class PairwiseLogistic(PairwiseLoss):
         self.temperature = check_positive("temperature", temperature)
 
     def pair_losses(self, differences: tf.Tensor) -> tf.Tensor:
-        """Returns the logistic loss, float32 [batch, n, n]."""
+        """Returns the logistic loss, float32 [pairs, n]."""
         return tf.nn.softplus(-differences / self.temperature)
 
     def get_config(self) -> dict:

@@ -16,7 +16,7 @@ class PairwiseMargin(PairwiseLoss):
 
     Example:
         >>> loss = PairwiseMargin()
-        >>> loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4).tolist()
+        >>> print(loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])).numpy().round(4))
         [1.2]
 
     Herbrich, Graepel and Obermayer (2000), Large margin rank boundaries for ordinal regression.
@@ -27,7 +27,7 @@ class PairwiseMargin(PairwiseLoss):
         self.margin = check_positive("margin", margin)
 
     def pair_losses(self, differences: tf.Tensor) -> tf.Tensor:
-        """Returns the hinge loss, float32 [batch, n, n]."""
+        """Returns the hinge loss, float32 [pairs, n]."""
         return tf.nn.relu(self.margin - differences)
 
     def get_config(self) -> dict:

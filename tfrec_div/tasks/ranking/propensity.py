@@ -47,11 +47,12 @@ def logged_propensities(impressions: Impressions) -> PositionPropensities:
     Raises:
         ValueError: There are none.
     """
-    given = np.zeros(0, bool) if impressions.propensity is None else ~np.isnan(impressions.propensity)
-    if not given.any():
+    column = impressions.propensity
+    if column is None or np.isnan(column).all():
         raise ValueError("impressions: expected a column propensity with values, got none")
+    given = ~np.isnan(column)
     positions, place = np.unique(impressions.position[given], return_inverse=True)
-    means = np.bincount(place, impressions.propensity[given]) / np.bincount(place)
+    means = np.bincount(place, column[given]) / np.bincount(place)
     return PositionPropensities(positions, means / means.max())
 
 
@@ -68,7 +69,8 @@ def estimate_propensities(
     Args:
         impressions: Any log with positions and clicks.
         group: What has one probability of being wished for: an "item", whoever sees it, or "user_item", an item for a
-            user. The latter is right where lists are personal, and needs items that a user saw at several positions.
+            user. The latter is right where lists are personal, and needs users who saw an item many times, at several
+            positions: with few repeats anything fits, and all positions come out alike.
         iterations: Most rounds.
         tolerance: Rounds end when no propensity changes by more.
 
@@ -79,12 +81,11 @@ def estimate_propensities(
         ValueError: An unknown group, or no impressions.
 
     Example:
-        >>> columns = {"user": np.zeros(400), "timestamp": np.zeros(400), "item": np.tile([0, 1], 200)}
-        >>> position = np.repeat([1, 2], 200)
-        >>> clicked = np.r_[np.tile([1, 1], 50), np.tile([1, 0], 50), np.tile([1, 0], 50), np.tile([0, 0], 50)]
-        >>> log = Impressions.from_rows(**columns, position=position, clicked=clicked)
-        >>> estimate_propensities(log).values.round(2)
-        array([1. , 0.33])
+        >>> item, position = np.repeat([0, 1, 0, 1], 10), np.repeat([1, 1, 2, 2], 10)
+        >>> clicked = np.tile(np.arange(10), 4) < np.repeat([8, 4, 4, 2], 10)
+        >>> rows = {"user": np.zeros(40), "timestamp": np.zeros(40), "item": item, "position": position}
+        >>> estimate_propensities(Impressions.from_rows(**rows, clicked=clicked)).values.round(3)
+        array([1. , 0.5])
 
     Chuklin, Markov and de Rijke (2015), Click models for web search; Wang, Golbandi, Bendersky, Metzler and Najork
     (2018), Position bias estimation for unbiased learning to rank in personal search.
