@@ -96,11 +96,13 @@ def test_the_reranker_gets_the_order_of_the_ranker(models, data):
     rec = make(models, data, reranker=MMR(k=3, diversity=0.0))
     plain = rec.recommend(["nobody"])
     assert "".join(plain.item_ids[0]) == "cba"
-    # c is y, a and b are x: at 0.9 the second pick is no other than without diversity, and b goes before a.
     rows, scores, query = rec.candidates(np.array([-1]))[0]
     assert rows.numpy().tolist() == [[2, 1, 0]]
     np.testing.assert_allclose(scores, [[0.6, 0.2, 0.1]], rtol=1e-6)
     np.testing.assert_array_equal(rec.rerank_candidates([(rows, scores, query)], diversity=0.0), plain.rows)
+    # With d there are two of each category. After d (y) the other of y gives way to the better one of x.
+    rec.num_candidates = 4
+    assert "".join(rec.recommend(["nobody"], diversity=0.9).item_ids[0]) == "dbc"
 
 
 def test_comparable_scores_of_some_are_those_of_these_alone():
@@ -119,11 +121,7 @@ def test_each_model_gets_as_much_of_the_history_as_it_reads(data, of_retriever, 
     scores = make(models, data).recommend(["u"]).scores
     np.testing.assert_allclose(scores[0, 0], 0.6 + 0.01 * read, rtol=1e-6)
     query, _ = make(models, data).known_query(tf.constant([0]))
-    assert (
-        query["history"].shape[1] == max(of_retriever, of_ranker, 1)
-        if of_retriever + of_ranker == 2
-        else True
-    )
+    assert query["history"].shape == (1, min(2, max(of_retriever, of_ranker)))
 
 
 def test_histories_may_change(models, data):

@@ -66,18 +66,22 @@ class RankingStage(tf.Module):
         scores = self.retriever.scores(as_read_by(self.retriever, query))
         return tf.where(rows >= 0, tf.gather(scores, tf.maximum(rows, 0), batch_dims=1), -float("inf"))
 
-    def scores(self, query: dict, rows: tf.Tensor, retrieved: tf.Tensor) -> tf.Tensor:
+    def scores(
+        self, query: dict, rows: tf.Tensor, retrieved: tf.Tensor, signals: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Returns the scores of candidates, float [batch, n]; minus infinity where there is none.
 
         Args:
             query: With a history of `max_history`.
             rows: Integer [batch, n], padded with -1.
             retrieved: The retriever's scores of them, float [batch, n].
+            signals: The retriever's signals of them; None: it is asked for them.
         """
         there = rows >= 0
         if self.ranker is None or not self.active:
             return tf.where(there, retrieved, -float("inf"))
-        ranked = self.ranker.rank(as_read_by(self.ranker, query), rows, self.signals(query, rows))
+        signals = self.signals(query, rows) if signals is None else signals
+        ranked = self.ranker.rank(as_read_by(self.ranker, query), rows, signals)
         return self.fused(there, retrieved, tf.cast(ranked, retrieved.dtype))
 
     def signals(self, query: dict, rows: tf.Tensor) -> tf.Tensor:
@@ -102,15 +106,18 @@ class RankingStage(tf.Module):
             ranked = self.weight * second + (1 - self.weight) * first if self.weight else retrieved
         return tf.where(there, ranked, -float("inf"))
 
-    def __call__(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(
+        self, query: dict, rows: tf.Tensor, scores: tf.Tensor, signals: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the candidates and their scores, the best first; equal ones in the retriever's order.
 
         Args:
             query: With a history of `max_history`.
             rows: Integer [batch, n], candidates by the retriever's score, padded with -1 at the end.
             scores: The retriever's scores.
+            signals: The retriever's signals of them; None: it is asked for them.
         """
         if not self.active:
             return rows, scores
-        best, order = tf.math.top_k(self.scores(query, rows, scores), tf.shape(rows)[1])
+        best, order = tf.math.top_k(self.scores(query, rows, scores, signals), tf.shape(rows)[1])
         return tf.gather(rows, order, batch_dims=1), best

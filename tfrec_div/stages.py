@@ -65,30 +65,34 @@ class Stages(Parts):
         exclude=None,
         include=None,
         context: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The first stage: candidates by the retriever's score, int32 [batch, n] padded with -1, and these scores.
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """The first stage: candidates by the retriever's score, these scores, and the signals for the ranker.
 
-        They are as many as the stages after it are given, or k when there are none; arguments as for `page`.
+        Rows are int32 [batch, n], padded with -1, as many as the stages after it are given, or k when there are none;
+        signals are float [batch, n, signals], None where no ranker is asked. Arguments are as for `page`.
         """
-        alone = self.reranker is None and not self._ranking.active
+        ranked = self._ranking.active
         if context is not None:
             exclude = context if exclude is None else tf.concat([exclude, context], axis=1)
-        return self.retriever.retrieve(
-            as_read_by(self.retriever, query),
-            k=k if alone else tf.maximum(k, self.num_candidates),
-            exclude=exclude,
-            include=include,
-        )
+        if ranked or self.reranker is not None:
+            k = tf.maximum(k, self.num_candidates)
+        asked = as_read_by(self.retriever, query)
+        if ranked:
+            return self.retriever.retrieve_with_signals(asked, k=k, exclude=exclude, include=include)
+        return *self.retriever.retrieve(asked, k=k, exclude=exclude, include=include), None
 
-    def rank_candidates(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def rank_candidates(
+        self, query: dict, rows: tf.Tensor, scores: tf.Tensor, signals: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The second stage: the same candidates by the score of `RankingStage`, and these scores.
 
         Args:
             query: As `known_query` gives it.
             rows: Int32 [batch, n], candidates by the retriever's score, padded with -1 at the end.
             scores: The retriever's scores, float [batch, n].
+            signals: As `retrieve` gives them; None: the retriever is asked for them.
         """
-        return self._ranking(query, rows, scores)
+        return self._ranking(query, rows, scores, signals)
 
     def candidate_scores(self, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """Returns what `rank_candidates` orders by, in the order of the rows; minus infinity where there is none."""

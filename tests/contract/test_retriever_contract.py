@@ -95,6 +95,24 @@ def test_what_is_excluded_or_not_included_never_comes(retriever, query):
     assert np.isneginf(scores.numpy()[:, 2:]).all()
 
 
+def test_signals_come_with_what_is_retrieved(retriever, query):
+    first = retriever.retrieve(query, k=24)[0]
+    exclude, include = first[:, :2], tf.constant(np.arange(24) != 5)
+    rows, scores = retriever.retrieve(query, k=24, exclude=exclude, include=include)
+    found = retriever.retrieve_with_signals(query, k=24, exclude=exclude, include=include)
+    np.testing.assert_array_equal(found[0], rows)
+    np.testing.assert_allclose(found[1], scores, rtol=1e-6)
+    signals = found[2].numpy()
+    np.testing.assert_allclose(signals, retriever.signals(query, rows), rtol=1e-5, atol=1e-6)
+    assert signals.shape == (3, 24, len(retriever.signal_names))
+    assert (signals[rows.numpy() < 0] == 0).all()
+    # The first one is of the order of the scores, and comparable over the items.
+    of_all = retriever.signals(query, tf.tile(tf.range(24)[tf.newaxis], [3, 1])).numpy()[:, :, 0]
+    own = retriever.scores(query).numpy()
+    own = np.arcsinh((own - own.mean(axis=1, keepdims=True)) / own.std(axis=1, keepdims=True))
+    np.testing.assert_allclose(of_all, own, rtol=1e-3, atol=1e-4)
+
+
 def test_padding_of_a_history_changes_nothing(retriever, query):
     wider = {
         **query,

@@ -46,7 +46,7 @@ class CandidatePool:
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
         def ask(users):
             query, seen = recommender.known_query(users)
-            rows, scores = recommender.retrieve(query, wanted, exclude=seen)
+            rows, scores, _ = recommender.retrieve(query, wanted, exclude=seen)
             return rows, *_said(recommender, query, rows, scores)
 
         parts = [ask(tf.constant(users[n : n + BATCH], tf.int32)) for n in range(0, len(users), BATCH)]

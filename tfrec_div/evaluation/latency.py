@@ -28,8 +28,8 @@ def stage_latency(
         k: Length of the page; None: the recommender's.
 
     Returns:
-        Median milliseconds of the batch by stage: "retrieval" (histories and candidates), "ranking" where a ranker
-        counts, "re-ranking" where there is a re-ranker.
+        Median milliseconds of the batch by stage: "retrieval" (histories, candidates and the signals for a ranker),
+        "ranking" where a ranker counts, "re-ranking" where there is a re-ranker.
 
     Raises:
         ValueError: If there are no users, or repeats is below 1.
@@ -55,18 +55,18 @@ def stage_latency(
         return query, *recommender.retrieve(query, length, exclude=seen)
 
     @tf.function
-    def rank(query, rows, scores):
-        return recommender.rank_candidates(query, rows, scores)
+    def rank(query, rows, scores, signals):
+        return recommender.rank_candidates(query, rows, scores, signals)
 
     @tf.function
     def rerank(query, rows, scores):
         return recommender.rerank(rows, scores, length, None, query)
 
-    query, rows, scores = retrieve(batch)
+    query, rows, scores, signals = retrieve(batch)
     found = {"retrieval": _median(retrieve, (batch,), repeats)}
     if recommender.ranker is not None and recommender.ranker_weight > 0:
-        found["ranking"] = _median(rank, (query, rows, scores), repeats)
-        rows, scores = rank(query, rows, scores)
+        found["ranking"] = _median(rank, (query, rows, scores, signals), repeats)
+        rows, scores = rank(query, rows, scores, signals)
     if recommender.reranker is not None:
         found["re-ranking"] = _median(rerank, (query, rows, scores), repeats)
     return found
@@ -93,6 +93,8 @@ def _median(stage: Callable[..., Any], inputs: tuple, repeats: int) -> float:
     for _ in range(repeats + 2):
         start = time.perf_counter()
         for output in tf.nest.flatten(stage(*inputs)):
-            output.numpy()
+            # Signals are None where nobody asks for them.
+            if output is not None:
+                output.numpy()
         times.append(time.perf_counter() - start)
     return 1000.0 * float(np.median(times[2:]))

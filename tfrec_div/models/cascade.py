@@ -62,6 +62,13 @@ class Cascade(ModelOfParts):
         """
         return best_rows(self._fused(query, exclude, include), k)
 
+    def retrieve_with_signals(
+        self, query: dict[str, tf.Tensor], k: int | tf.Tensor = 10, exclude=None, include=None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns what `retrieve` and `signals` do; see `Retriever.retrieve_with_signals`."""
+        rows, scores = self.retrieve(query, k, exclude, include)
+        return rows, scores, self.signals(query, rows)
+
     def scores(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns comparable scores of every item, float [batch, items]: the candidates by the second model, before all
         others, which are in the order of the first one.

@@ -12,7 +12,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.models.comparable import comparable
 from tfrec_div.models.model_of_parts import ModelOfParts
 from tfrec_div.models.ranking_model import RankingModel
-from tfrec_div.models.retriever import Retriever, signals_of
+from tfrec_div.models.retriever import Retriever
 
 GROUPS = ("none", "short", "long")
 
@@ -125,16 +125,10 @@ class Ensemble(ModelOfParts):
         """The ensemble's score, and those of the members."""
         return ("score", *self.members)
 
-    def signals(self, query: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-        """Returns the ensemble's and each member's score of the candidates; see `Retriever.signals`.
-
-        Args:
-            query: See `Retriever`.
-            rows: Int [batch, n], candidates; -1 is padding.
-        """
+    def signal_scores(self, query: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the ensemble's and each member's score of every item, float [batch, items] each."""
         of_members = self._member_scores(query)
-        together = self._weighted(query, [comparable(scores) for scores in of_members])
-        return signals_of([together, *of_members], rows)
+        return [self._weighted(query, [comparable(scores) for scores in of_members]), *of_members]
 
     def group_of(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the group of each user, int32 [batch]: 0 without a history, 1 with a short and 2 with a long one."""

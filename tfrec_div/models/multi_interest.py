@@ -186,6 +186,12 @@ class MultiInterest(RetrievalModel):
         """Returns the best rows int32 [batch, k] and their scores; see `Retriever.retrieve`."""
         return Retriever.retrieve(self, query, k, exclude, include)
 
+    def retrieve_with_signals(
+        self, query: dict[str, tf.Tensor], k: int | tf.Tensor = 10, exclude=None, include=None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns what `retrieve` and `signals` do; see `Retriever.retrieve_with_signals`."""
+        return Retriever.retrieve_with_signals(self, query, k, exclude, include)
+
     def interests_of(self, query: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a user's interests, and what each is made of.
 

@@ -124,6 +124,13 @@ class RetrievalModel(SavesOptimizerState, Retriever):
         """
         return self.index(self.query_vectors(query), k=k, exclude=exclude, include=include)
 
+    def retrieve_with_signals(
+        self, query: dict[str, tf.Tensor], k: int | tf.Tensor = 10, exclude=None, include=None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns what `retrieve` and `signals` do; see `Retriever.retrieve_with_signals`."""
+        rows, scores = self.retrieve(query, k, exclude, include)
+        return rows, scores, self.signals(query, rows)
+
     def refresh_index(self) -> None:
         """Encodes the catalogue with the towers as they are now."""
         self.index.update(self.item_vectors())

@@ -132,7 +132,28 @@ class Retriever(keras.Model):
             query: See the class.
             rows: Int [batch, n], candidates; -1 is padding, whose signals are 0.
         """
-        return signals_of([self.scores(query)], rows)
+        return signals_of(self.signal_scores(query), rows)
+
+    def signal_scores(self, query: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Returns what `signals` are made of, for every item, float [batch, items] each; the first one is `scores`."""
+        return [self.scores(query)]
+
+    def retrieve_with_signals(
+        self, query: dict[str, tf.Tensor], k: int | tf.Tensor = 10, exclude=None, include=None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns what `retrieve` does, and the `signals` of these rows, while all items are scored but once.
+
+        A model that retrieves by other means than `scores` asks itself twice.
+
+        Args:
+            query: See the class.
+            k: Alike, see `retrieve`.
+            exclude: Alike.
+            include: Alike.
+        """
+        scores = self.signal_scores(query)
+        rows, best = best_rows(mask_scores(scores[0], exclude, include), k)
+        return rows, best, signals_of(scores, rows)
 
     @property
     def parts(self) -> tuple[Retriever, ...]:
