@@ -21,6 +21,7 @@ _NAMES = {
     "DeepMF": "models.deep_mf",
     "diversify": "rerank.diversify",
     "EASE": "models.ease",
+    "EncoderDecoder": "models.encoder_decoder",
     "Ensemble": "models.ensemble",
     "evaluate": "evaluation.evaluator",
     "Evaluation": "evaluation.evaluator",

@@ -10,6 +10,7 @@ _NAMES = {
     "ContentToCollaborative": "content_to_collaborative",
     "DeepMF": "deep_mf",
     "EASE": "ease",
+    "EncoderDecoder": "encoder_decoder",
     "Ensemble": "ensemble",
     "InterestFusion": "interest_fusion",
     "MostPopular": "most_popular",

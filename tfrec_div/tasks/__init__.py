@@ -8,6 +8,7 @@ from tfrec_div._lazy import lazy_names
 _NAMES = {
     "ApproxNDCG": "ranking",
     "BinaryCrossEntropy": "ranking",
+    "BinaryOverItems": "binary",
     "Calibration": "calibration",
     "CALIBRATIONS": "calibration",
     "estimate_propensities": "ranking.propensity",

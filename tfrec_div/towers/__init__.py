@@ -7,6 +7,7 @@ from tfrec_div._lazy import lazy_names
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
     "AttentionFusion": "fusion",
+    "BehaviorSequence": "behavior_sequence",
     "BilinearFusion": "fusion",
     "ByteBpeTokenizer": "byte_bpe",
     "CapsuleInterests": "interests",

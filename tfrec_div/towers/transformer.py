@@ -115,6 +115,37 @@ class Transformer:
             states = self.layer(ids, attention_mask=mask, training=bool(training)).last_hidden_state
         return tf.cast(states, tf.float32)
 
+    def states(
+        self,
+        vectors: tf.Tensor,
+        mask: tf.Tensor,
+        segments: tf.Tensor,
+        places: tf.Tensor,
+        training: bool | None,
+        step: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the last hidden states of BERT, float32 [batch, tokens, dim], of tokens that are no words.
+
+        Args:
+            vectors: Float [batch, tokens, dim], in the place of word vectors.
+            mask: 1 for a token, 0 for padding, [batch, tokens].
+            segments: Int [batch, tokens], the token types.
+            places: Int [batch, tokens], the positions.
+            training: Whether to apply dropout.
+            step: As for `hidden`.
+        """
+        with self._draws.of(step):
+            # Keras casts the first argument alone.
+            states = self.layer(
+                input_ids=None,
+                inputs_embeds=tf.cast(vectors, self.layer.compute_dtype),
+                attention_mask=mask,
+                token_type_ids=segments,
+                position_ids=places,
+                training=bool(training),
+            ).last_hidden_state
+        return tf.cast(states, tf.float32)
+
     def train(self, layers: int | str) -> None:
         """Leaves trainable the last `layers` blocks, or "all"; "none" is said of the whole model.
 
