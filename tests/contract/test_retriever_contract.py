@@ -13,6 +13,7 @@ from tfrec_div.models.cascade import Cascade
 from tfrec_div.models.content_to_collaborative import ContentToCollaborative
 from tfrec_div.models.deep_mf import DeepMF
 from tfrec_div.models.ease import EASE
+from tfrec_div.models.encoder_decoder import EncoderDecoder
 from tfrec_div.models.ensemble import Ensemble
 from tfrec_div.models.interest_fusion import InterestFusion
 from tfrec_div.models.most_popular import MostPopular
@@ -37,6 +38,13 @@ RETRIEVERS = {
     "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
     "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
     "deep_mf": lambda schema: DeepMF(schema, embedding_dim=8, text_dim=8, max_history=6),
+    "encoder_decoder": lambda schema: EncoderDecoder(schema, embedding_dim=8, max_history=6),
+    "encoder_decoder_masked": lambda schema: EncoderDecoder(
+        schema, mode="masked", sampling="sampled", negatives=8, embedding_dim=8, max_history=6
+    ),
+    "encoder_decoder_mlp": lambda schema: EncoderDecoder(
+        schema, encoder="mlp", loss="binary", embedding_dim=8, max_history=6
+    ),
     "ensemble": _ensemble,
     "cascade": lambda schema: Cascade(MostPopular(schema), EASE(schema, l2=5.0, max_history=6), 8),
     "content": lambda schema: ContentToCollaborative(

@@ -22,6 +22,7 @@ def example(name: str):
     "name",
     [
         "system_a_bert_recommender",
+        "system_b_encoder_decoder",
         "system_c_cross_modal",
         "system_d_interest_fusion",
         "system_e_sparse_interests",
@@ -42,6 +43,18 @@ def test_system_a_compares_bert_with_ids_in_relevance_and_diversity(capsys, monk
     printed = capsys.readouterr().out
     assert "most probable for the first user: " in printed
     assert f"{results['BERT']['novelty@10']['mean']:.4f}" in printed
+
+
+@pytest.mark.timeout(120)
+def test_system_b_gives_a_distribution_and_a_page_and_exports_them(capsys, tmp_path):
+    target = tmp_path / "model"
+    results = example("system_b_encoder_decoder").main(["--epochs", "2", "--export", str(target)])
+    assert {"recommender", "popularity"} <= set(results)
+    printed = capsys.readouterr().out
+    assert re.search(r"^1\.000 in all; .+ 0\.\d{3}, .+ 0\.\d{3}$", printed, re.MULTILINE)
+    assert len(re.search(r"^page: (.*)$", printed, re.MULTILINE).group(1).split(", ")) == 10
+    assert f"ndcg@10 {results['recommender']['ndcg@10']['mean']:.4f}" in printed
+    assert (target / "1" / "saved_model.pb").is_file()
 
 
 @pytest.mark.timeout(120)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrec_div._keras import keras, tf, tfrs
 from tfrec_div.data.synthetic import make_synthetic
+from tfrec_div.models.encoder_decoder import EncoderDecoder
 from tfrec_div.models.two_tower import TwoTower
 from tfrec_div.optimizers import LazyAdam
 from tfrec_div.rerank.mmr import MMR
@@ -87,6 +88,21 @@ def trained_model(strategy, data):
     return float(loss), moved, bert
 
 
+def encoder_decoder(strategy, data, **options):
+    """One step on users of whom each has targets of another number; the loss, and how far each weight moved."""
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = EncoderDecoder(data.schema, embedding_dim=8, dropout=0.0, batch_users=31, **options)
+        model.compile(keras.optimizers.legacy.SGD(1.0))
+    model.adapt(data, progress=False)
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(random.normal(0, 0.2, variable.shape).astype(np.float32))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    loss = model.fit(data.batches(len(data.interactions)), verbose=0).history["loss"][0]
+    return float(loss), [v.numpy() - b for v, b in zip(model.trainable_variables, before, strict=True)]
+
+
 def beyond_accuracy(strategy, parts):
     """What the callback logs in two epochs without dropout."""
     keras.utils.set_random_seed(1)
@@ -142,6 +158,16 @@ def main():
         ],
         "bert_moved": sum(size > least for size, of_bert in zip(sizes, bert, strict=True) if of_bert),
     }
+    for name, options in (("full", {}), ("sampled", {"sampling": "sampled", "negatives": 9})):
+        (one_loss, moved), (two_loss, also_moved) = (encoder_decoder(s, data, **options) for s in (one, two))
+        least = 1e-4 * max(float(np.abs(m).max()) for m in moved)
+        found[f"encoder_decoder_{name}"] = {
+            "loss": [one_loss, two_loss],
+            "gradient": max(
+                float(np.abs(x - y).max() / max(np.abs(x).max(), least))
+                for x, y in zip(moved, also_moved, strict=True)
+            ),
+        }
     parts = data.split("temporal", test=0.2)
     found["beyond"] = [beyond_accuracy(strategy, parts) for strategy in (one, two)]
     # Dropout counts each step once, whatever the replicas; two replicas draw differently.

@@ -26,7 +26,9 @@ def found():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", ["full", "in_batch", "negatives"])
+@pytest.mark.parametrize(
+    "name", ["full", "in_batch", "negatives", "encoder_decoder_full", "encoder_decoder_sampled"]
+)
 def test_two_replicas_give_the_loss_and_the_gradients_of_one(name, found):
     one, two = found[name]["loss"]
     assert two == pytest.approx(one, rel=1e-6)

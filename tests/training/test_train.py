@@ -390,7 +390,16 @@ def test_settings_that_the_model_does_not_read_are_refused(shop, settings, messa
 
 
 @pytest.mark.parametrize(
-    "model", ["multi_interest", "interest_fusion", "deep_mf", "ease", "mult_vae", "most_popular"]
+    "model",
+    [
+        "multi_interest",
+        "interest_fusion",
+        "deep_mf",
+        "encoder_decoder",
+        "ease",
+        "mult_vae",
+        "most_popular",
+    ],
 )
 def test_every_model_can_be_asked_for_by_name(shop, model, tmp_path):
     config = TrainConfig(model=model, epochs=1, batch_size=64, k=5, text="auto")

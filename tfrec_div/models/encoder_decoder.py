@@ -40,8 +40,6 @@ CHOICES = {
     "sampling": ("auto", "full", "sampled"),
 }
 FULL_LIMIT = 10_000
-# Of the learning rate: transformers want smaller steps.
-BERT_RATE = 0.3
 # Of the histories that are masked, the share of which the latest item alone is, as when the model is asked.
 LATEST_ALONE = 0.2
 # Exponent of the number of a user's targets in their weight, as of `Batches`.
@@ -129,9 +127,9 @@ class EncoderDecoder(RetrievalModel):
         num_heads: int = 2,
         hidden_units: Sequence[int] = (128,),
         masked_share: float = 0.2,
-        dropout: float = 0.2,
+        dropout: float = 0.1,
         max_history: int = 50,
-        batch_users: int = 256,
+        batch_users: int = 128,
         precision: str | None = None,
         **kwargs,
     ):
@@ -143,7 +141,9 @@ class EncoderDecoder(RetrievalModel):
             if value not in CHOICES[name]:
                 raise ValueError(f"{name}: expected one of {list(CHOICES[name])}, got {value!r}")
         if mode == "masked" and encoder == "mlp":
-            raise ValueError("mode: expected 'next' with the encoder 'mlp', which has no positions, got 'masked'")
+            raise ValueError(
+                "mode: expected 'next' with the encoder 'mlp', which has no positions, got 'masked'"
+            )
         counts = {
             "negatives": negatives,
             "text_dim": text_dim,
@@ -356,12 +356,6 @@ class EncoderDecoder(RetrievalModel):
     def _for_fit(self, batches: Batches) -> tuple[Batches, list[keras.callbacks.Callback]]:
         return UserHistories.of(batches, self._arguments["batch_users"], ahead=True), []
 
-    def _rates(self) -> dict[str, float]:
-        if self.sequence is None:
-            return super()._rates()
-        slow = [weight for weight in self.sequence.weights if weight is not self.sequence.tokens]
-        return {**super()._rates(), **{weight.name: BERT_RATE for weight in slow}}
-
     def examples(self, inputs: dict[str, tf.Tensor], training: bool = False) -> Examples:
         """Returns what a step asks: in training with the mode "masked" masked tokens, else what comes after a history.
 
@@ -440,18 +434,24 @@ class EncoderDecoder(RetrievalModel):
             return self.task(queries, tf.gather(catalogue, targets), targets, catalogue, rows, known, weight)
         return self._sampled_loss(inputs, queries, targets, weight, known, training)
 
+    def _negatives(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors of random items; those that training has not met are as good as not drawn."""
+        vectors = self._outputs(rows)
+        bias = tf.where(tf.gather(self.met, rows) > 0, vectors[:, -1], -1e9)
+        return tf.concat([vectors[:, :-1], bias[:, tf.newaxis]], axis=1)
+
     def _sampled_loss(self, inputs, queries, targets, weight, known, training: bool) -> tf.Tensor:
         vectors = self._outputs(targets)
         drawn = self.sampling.draw(inputs)
         if isinstance(self.task, BinaryOverItems):
             rows = drawn["shared"]
-            return self.task(queries, vectors, targets, self._outputs(rows), rows, known, weight)
+            return self.task(queries, vectors, targets, self._negatives(rows), rows, known, weight)
 
         def probability_of(rows):
             share = tf.gather(self.item_probability, rows)
             return self.sampling.probability(share, tf.size(targets))
 
-        more = self.sampling.candidates(drawn, self._outputs, probability_of)
+        more = self.sampling.candidates(drawn, self._negatives, probability_of)
         return self.task(queries, vectors, targets, probability_of(targets), weight, known, **more)
 
     # ------------------------------------------------------------------ configuration

@@ -11,6 +11,8 @@ from tfrec_div.towers.transformer import Transformer
 
 # Kinds of events are told apart by tenths of their strength; 0 is for what is not said.
 LEVELS = 10
+# Of the tokens' entries at the start, which are those of a softmax's last layer, too.
+TOKEN_DEVIATION = 0.02
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -70,11 +72,16 @@ class BehaviorSequence(keras.layers.Layer):
             "intermediate_size": 4 * dim,
             "hidden_dropout_prob": dropout,
             "attention_probs_dropout_prob": dropout,
+            # BERT's own .02 is that of 768 entries: with few, attention would hardly be heard at first.
+            "initializer_range": dim**-0.5,
         }
         with precision_scope(self.dtype_policy.name):
             self.transformer = Transformer(config)
         # Where Keras finds the weights.
         self.layer = self.transformer.layer
+        for weight in self.layer.embeddings.weights:
+            if weight.shape.rank > 1:
+                weight.assign(weight * (TOKEN_DEVIATION * dim**0.5))
         self.step = counted_step(self)
         self._arguments = {
             "num_items": num_items,

@@ -10,6 +10,7 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.errors import DataError, Problem
 from tfrec_div.models.deep_mf import DeepMF
 from tfrec_div.models.ease import EASE
+from tfrec_div.models.encoder_decoder import EncoderDecoder
 from tfrec_div.models.interest_fusion import InterestFusion
 from tfrec_div.models.most_popular import MostPopular
 from tfrec_div.models.mult_vae import MultVAE
@@ -53,6 +54,7 @@ OF_TOWERS = (
 READS: dict[str, tuple[str, ...]] = {
     "multi_interest": ("embedding_dim", "precision"),
     "deep_mf": ("embedding_dim", "text", "max_tokens"),
+    "encoder_decoder": ("features", "embedding_dim", "precision", "text", "max_tokens"),
     "interest_fusion": ("embedding_dim", "text", "max_tokens", "image", "image_size"),
     **dict.fromkeys(BY_SCHEMA, ()),
 }
@@ -96,6 +98,12 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str
         return MultiInterest(
             data.schema, embedding_dim=config.embedding_dim, precision=config.precision
         ), said
+    if config.model == "encoder_decoder":
+        # Its items are tokens anyway; their texts are read only where they are asked for.
+        asked = "text" in (config.features or ()) and _wanted("text", data, config)
+        text = _text_encoder(config, said) if asked else None
+        dim, precision = config.embedding_dim, config.precision
+        return EncoderDecoder(data.schema, text=text, embedding_dim=dim, precision=precision), said
     text = _text_encoder(config, said) if _wanted("text", data, config) else None
     if config.model == "deep_mf":
         return DeepMF(data.schema, embedding_dim=config.embedding_dim, text=text), said

@@ -21,6 +21,7 @@ MODELS = (
     "multi_interest",
     "interest_fusion",
     "deep_mf",
+    "encoder_decoder",
     "ease",
     "mult_vae",
     "most_popular",
