@@ -11,6 +11,8 @@ import pytest
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.errors import DataError
 from tfrec_div.data.frames import from_frames
+from tfrec_div.models import encoder_decoder
+from tfrec_div.models.behavior_examples import draw_masked
 from tfrec_div.models.encoder_decoder import EncoderDecoder
 from tfrec_div.models.user_histories import UserHistories
 from tfrec_div.tasks.binary import BinaryOverItems
@@ -153,7 +155,7 @@ def test_probabilities_add_up_to_one_over_what_is_allowed(model, ring):
 
 def test_the_index_holds_the_tokens_and_the_bias(model):
     vectors = model.index.vectors.numpy()
-    np.testing.assert_array_equal(vectors[:RING, :-1], model.sequence.tokens.numpy()[:RING])
+    np.testing.assert_array_equal(vectors[:RING, :-1], model.encoder.tokens.numpy()[:RING])
     np.testing.assert_array_equal(vectors[:, -1], model.item_bias)
     # The item that training has not met has its bias alone, which is the lowest.
     assert (vectors[RING, :-1] == 0).all()
@@ -243,19 +245,19 @@ SEQUENCE = {
 LATEST_FIRST = [[1, 0, 2, 3, 4, 5], [7, 9, 8, -1, -1, -1]]
 
 
-def masking(model, monkeypatch, where):
-    def drawn(there, seed):
+def masking(monkeypatch, where):
+    def drawn(there, share, seed):
         assert there.numpy().tolist() == (np.array(LATEST_FIRST) >= 0).tolist()
         return tf.constant(where)
 
-    monkeypatch.setattr(model, "draw_masked", drawn)
+    monkeypatch.setattr(encoder_decoder, "draw_masked", drawn)
 
 
 def test_masked_tokens_are_asked_for_and_not_read(ring, monkeypatch):
     model = masked_model(ring)
     where = np.zeros([2, 6], bool)
     where[[0, 0, 1], [1, 3, 2]] = True
-    masking(model, monkeypatch, where)
+    masking(monkeypatch, where)
     asked = model.examples(SEQUENCE, training=True)
     assert asked.targets.numpy().tolist() == [0, 3, 8]
     assert asked.known.numpy().tolist() == [[1, -1, 2, -1, 4, 5]] * 2 + [[7, 9, -1, -1, -1, -1]]
@@ -290,11 +292,10 @@ def test_without_training_what_comes_after_is_asked_for_and_the_history_is_read(
     np.testing.assert_array_equal(other.vectors, nexts.vectors)
 
 
-def test_some_tokens_are_masked_and_at_least_one(ring):
-    model = masked_model(ring, masked_share=0.3)
+def test_some_tokens_are_masked_and_at_least_one():
     lengths = np.arange(4000) % 11
     there = tf.constant(np.arange(10) < lengths[:, None])
-    masked = model.draw_masked(there, tf.constant([1, 2])).numpy()
+    masked = draw_masked(there, 0.3, tf.constant([1, 2])).numpy()
     assert not (masked & ~there.numpy()).any()
     assert (masked.any(axis=1) == (lengths > 0)).all()
     full = masked[lengths == 10]
@@ -340,8 +341,8 @@ def test_training_on_noise_stays_at_the_entropy_unless_targets_leak(mode, noise,
     else:
         states = EncoderDecoder._states
 
-        def unmasked(self, rows, strength, masked, training):
-            return states(self, rows, strength, tf.zeros_like(masked), training)
+        def unmasked(self, steps, masked, training):
+            return states(self, steps, tf.zeros_like(masked), training)
 
         monkeypatch.setattr(EncoderDecoder, "_states", unmasked)
     model.train_function = None
@@ -375,12 +376,12 @@ def test_with_texts_an_item_that_was_never_met_is_known_by_its_own(cache_dir, tm
     model.compile()
     model.adapt(data, cache_dir=cache_dir, progress=False)
     model.fit(data.batches(64), epochs=1, verbose=0)
-    read = model.reader(model.texts[1:]).numpy()
+    read = model.texts(tf.range(RING + 1)).numpy()
     assert np.abs(read).max() > 0.01
     np.testing.assert_allclose(read[RING], read[5], atol=1e-6)
     vectors = model.index.vectors.numpy()
     np.testing.assert_allclose(vectors[RING, :-1], read[RING], atol=1e-6)
-    np.testing.assert_allclose(vectors[5, :-1], read[5] + model.sequence.tokens[5], atol=1e-6)
+    np.testing.assert_allclose(vectors[5, :-1], read[5] + model.encoder.tokens[5], atol=1e-6)
     # In a history it counts by its text.
     asked = {"history": tf.constant([[RING], [-1]]), "history_weight": tf.ones([2, 1])}
     assert np.abs(np.diff(model.scores(asked), axis=0)).max() > 1e-3

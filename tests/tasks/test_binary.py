@@ -16,7 +16,13 @@ def loss_of(scores, targets, rows=None, known=None, weight=None):
     scores = tf.constant(scores, tf.float32)
     items = tf.eye(scores.shape[1])
     rows = tf.range(scores.shape[1]) if rows is None else tf.constant(rows, tf.int32)
-    arguments = (scores, tf.gather(items, targets), tf.constant(targets, tf.int32), tf.gather(items, rows), rows)
+    arguments = (
+        scores,
+        tf.gather(items, targets),
+        tf.constant(targets, tf.int32),
+        tf.gather(items, rows),
+        rows,
+    )
     return float(BinaryOverItems(scores.shape[1])(*arguments, known=known, sample_weight=weight))
 
 

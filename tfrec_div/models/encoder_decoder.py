@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,14 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.draws import counted_step, step_seed
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.arguments import check_number
+from tfrec_div.models.behavior_examples import (
+    Examples,
+    Sequences,
+    balanced,
+    draw_masked,
+    what_is_there,
+    whole_sequences,
+)
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.models.retriever import mask_scores
 from tfrec_div.models.user_histories import UserHistories, users_to_learn_from
@@ -25,13 +33,13 @@ from tfrec_div.tasks.negatives import UniformNegatives
 from tfrec_div.tasks.replicas import sum_replicas
 from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
+from tfrec_div.towers.behavior_bag import BehaviorBag
 from tfrec_div.towers.behavior_sequence import BehaviorSequence
 from tfrec_div.towers.dropout import RepeatableDropout
-from tfrec_div.towers.history import PooledHistoryEncoder
 from tfrec_div.towers.history.base import places
 from tfrec_div.towers.item_tower import encode_contents, is_trained
 from tfrec_div.towers.text import TextEncoder
-from tfrec_div.towers.views import VectorView
+from tfrec_div.towers.token_texts import TokenTexts
 
 CHOICES = {
     "encoder": ("bert", "mlp"),
@@ -40,26 +48,6 @@ CHOICES = {
     "sampling": ("auto", "full", "sampled"),
 }
 FULL_LIMIT = 10_000
-# Of the histories that are masked, the share of which the latest item alone is, as when the model is asked.
-LATEST_ALONE = 0.2
-# Exponent of the number of a user's targets in their weight, as of `Batches`.
-USER_BALANCE = -0.5
-
-
-class Examples(NamedTuple):
-    """What a step asks of the model.
-
-    Args:
-        vectors: Float [n, dim + 1], what is decoded.
-        targets: Int [n], the items that are to be told.
-        weights: Float [n].
-        known: Int [n, steps], the items that the encoder has read (-1: padding).
-    """
-
-    vectors: tf.Tensor
-    targets: tf.Tensor
-    weights: tf.Tensor
-    known: tf.Tensor
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -175,47 +163,33 @@ class EncoderDecoder(RetrievalModel):
             "precision": precision,
         }
         items = schema.num_items
+        self.encoder: BehaviorSequence | BehaviorBag
         with precision_scope(precision):
             if encoder == "bert":
                 # One more step for the token that stands for what comes.
-                self.sequence = BehaviorSequence(
-                    items, embedding_dim, num_blocks, num_heads, dropout, max_history + 1, name="sequence"
-                )
-                self.bag = None
+                sizes = (embedding_dim, num_blocks, num_heads, dropout, max_history + 1)
+                self.encoder = BehaviorSequence(items, *sizes, name="encoder")
             else:
-                self.sequence, self.bag = None, _bag(embedding_dim, dropout)
+                self.encoder = BehaviorBag(items, embedding_dim, dropout, name="encoder")
             self.decoder = _decoder(embedding_dim, hidden_units, dropout)
+        self.texts = None
+        if self.text_encoder is not None:
+            self.texts = TokenTexts(items, self.text_encoder.dim, text_dim, embedding_dim, name="texts")
         # Without autocast: a probability of one in a million is zero in float16.
         kept = {"dtype": "float32", "experimental_autocast": False, "initializer": "zeros"}
-        if encoder == "mlp":
-            start = keras.initializers.RandomNormal(stddev=0.02)
-            shape = (items, embedding_dim)
-            self.item_tokens = self.add_weight(name="item_tokens", shape=shape, initializer=start)
-        self.item_bias = self.add_weight(name="item_bias", shape=(items,), **kept)
-        self.item_probability = self.add_weight(
-            name="item_probability", shape=(items,), trainable=False, **kept
-        )
+        per_item = {"shape": (items,), **kept}
+        self.item_bias = self.add_weight(name="item_bias", **per_item)
+        self.item_probability = self.add_weight(name="item_probability", trainable=False, **per_item)
         # Which items training has met, and whether histories have an order; both of `adapt`.
-        self.met = self.add_weight(name="met", shape=(items,), trainable=False, **kept)
+        self.met = self.add_weight(name="met", trainable=False, **per_item)
         self.ordered = self.add_weight(name="ordered", shape=(), trainable=False, **kept)
-        self.view = None
-        if self.text_encoder is not None:
-            self.view = VectorView(self.text_encoder.dim, text_dim, name="view_of_text")
-            shape = (items + 1, self.view.dim)
-            self.texts = self.add_weight(name="texts", shape=shape, trainable=False, **kept)
-            start = keras.initializers.RandomNormal(stddev=0.02)
-            self.reader = keras.layers.Dense(
-                embedding_dim, use_bias=False, kernel_initializer=start, dtype="float32", name="reader"
-            )
-            self.reader.build([None, self.view.dim])
-        full = sampling == "full" or (sampling == "auto" and items <= FULL_LIMIT)
-        self.is_full = full
+        self.is_full = sampling == "full" or (sampling == "auto" and items <= FULL_LIMIT)
         self.task: keras.layers.Layer
         if loss == "binary":
             self.task = BinaryOverItems(items)
         else:
-            self.task = FullSoftmax() if full else InBatchSoftmax()
-        drawn = [] if full else [UniformNegatives(negatives)]
+            self.task = FullSoftmax() if self.is_full else InBatchSoftmax()
+        drawn = [] if self.is_full else [UniformNegatives(negatives)]
         self.sampling = NegativeSampling(drawn, schema.num_users, items, embedding_dim + 1)
         self.step = counted_step(self)
         self.index = BruteForce(embedding_dim + 1, items, dtype="float32")
@@ -225,28 +199,28 @@ class EncoderDecoder(RetrievalModel):
 
     # ------------------------------------------------------------------ tokens
 
-    @property
-    def _table(self) -> tf.Tensor:
-        """The learned vectors of the items' tokens, float [items, dim]."""
-        table = self.item_tokens if self.sequence is None else self.sequence.tokens
-        return tf.cast(table, tf.float32)
+    def tokens(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors of items int [...], float [..., dim]: zeros for -1.
 
-    def _tokens(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the vectors of items int [...], float [..., dim]; an item that training has not met has its text."""
+        What training has not met has that of its text, or else zeros.
+        """
         row = tf.maximum(rows, 0)
         met = (rows >= 0) & (tf.gather(self.met, row) > 0)
-        vectors = tf.where(met[..., tf.newaxis], tf.gather(self._table, row), 0.0)
-        return vectors if self.view is None else vectors + self.reader(tf.gather(self.texts, rows + 1))
+        # From the variable itself, so that a gradient knows its rows.
+        vectors = tf.cast(tf.gather(self.encoder.tokens, row), tf.float32)
+        vectors = tf.where(met[..., tf.newaxis], vectors, 0.0)
+        return vectors if self.texts is None else vectors + self.texts(rows)
 
     def _outputs(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the decoder's last layer for items int [n], float [n, dim + 1]; the last entry is the bias."""
-        return tf.concat([self._tokens(rows), tf.gather(self.item_bias, rows)[:, tf.newaxis]], axis=1)
+        return tf.concat([self.tokens(rows), tf.gather(self.item_bias, rows)[:, tf.newaxis]], axis=1)
 
     def item_vectors(self) -> tf.Tensor:
         """Returns the decoder's last layer, float [items, dim + 1]; the last entry is the bias."""
-        vectors = self._table[: self.schema.num_items] * self.met[:, tf.newaxis]
-        if self.view is not None:
-            vectors += self.reader(self.texts[1:])
+        # Not by `tokens`: where all rows are needed, their gradient is dense.
+        vectors = tf.cast(self.encoder.tokens[: self.schema.num_items], tf.float32) * self.met[:, tf.newaxis]
+        if self.texts is not None:
+            vectors += self.texts(tf.range(self.schema.num_items))
         return tf.concat([vectors, self.item_bias[:, tf.newaxis]], axis=1)
 
     # ------------------------------------------------------------------ vectors and scores
@@ -284,35 +258,22 @@ class EncoderDecoder(RetrievalModel):
         return tf.sigmoid(scores) if self._arguments["loss"] == "binary" else tf.nn.softmax(scores)
 
     def _queries(self, query: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
-        history, strength = _there(query["history"], query["history_weight"])
-        if self.sequence is None:
-            assert self.bag is not None
-            pools, layers = self.bag
-            pooled = pools({"vectors": self._tokens(history), "weights": strength})
-            return self._decode(layers(pooled, training=training), training)
-        history, strength = history[:, : self.max_history], strength[:, : self.max_history]
+        rows, strength = what_is_there(query["history"], query["history_weight"])
+        if isinstance(self.encoder, BehaviorBag):
+            hidden = self.encoder({"vectors": self.tokens(rows), "weights": strength}, training=training)
+            return self._decode(hidden, training)
         # What comes stands before the latest item, and is masked.
-        asked = tf.ones_like(strength[:, :1]) if strength.shape[1] else tf.ones([tf.shape(strength)[0], 1])
-        history = tf.pad(history, [[0, 0], [1, 0]], constant_values=-1)
-        strength = tf.concat([asked, strength], axis=1)
-        return self._decode(self._states(history, strength, None, training)[:, 0], training)
+        rows = tf.pad(rows[:, : self.max_history], [[0, 0], [1, 0]], constant_values=-1)
+        strength = tf.pad(strength[:, : self.max_history], [[0, 0], [1, 0]], constant_values=1.0)
+        masked = tf.one_hot(tf.zeros_like(rows[:, 0]), tf.shape(rows)[1], True, False)
+        return self._decode(self._states(Sequences(rows, strength), masked, training)[:, 0], training)
 
-    def _states(self, rows, strength, masked, training) -> tf.Tensor:
-        """Returns BERT's states of a sequence, the latest first, float [batch, steps, dim].
-
-        Args:
-            rows: Int [batch, steps].
-            strength: Float [batch, steps], 0 where there is none.
-            masked: Bool [batch, steps]; None for the first step alone.
-            training: Whether dropout is active.
-        """
-        assert self.sequence is not None
-        if masked is None:
-            masked = tf.one_hot(tf.zeros_like(rows[:, 0]), tf.shape(rows)[1], True, False)
+    def _states(self, steps: Sequences, masked: tf.Tensor, training: bool | None) -> tf.Tensor:
+        """Returns BERT's states of sequences some of whose steps are masked, float [batch, steps, dim]."""
         # Without an order all that is known is what is asked for and what is not.
-        place = tf.where(self.ordered > 0, places(strength > 0), tf.where(masked, 0, 1))
-        steps = {"vectors": self._tokens(rows), "weights": strength, "masked": masked, "places": place}
-        return self.sequence(steps, training=training)
+        place = tf.where(self.ordered > 0, places(steps.strength > 0), tf.where(masked, 0, 1))
+        inputs = {"vectors": self.tokens(steps.rows), "weights": steps.strength}
+        return self.encoder({**inputs, "masked": masked, "places": place}, training=training)
 
     def _decode(self, hidden: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns what the MLP makes of hidden states [n, dim], and a one for the bias, float [n, dim + 1]."""
@@ -336,10 +297,9 @@ class EncoderDecoder(RetrievalModel):
             raise ValueError("data: its schema is not the one that the model was made with")
         users_to_learn_from(data, ahead=True)
         counts = data.interactions.item_counts()
-        if self.view is not None:
+        if self.texts is not None:
             found = encode_contents(self.text_encoder, data.catalog.texts(), cache_dir, progress)
-            self.view.adapt(found[counts > 0])
-            self.texts.assign(np.pad(self.view(found).numpy(), [(1, 0), (0, 0)]))
+            self.texts.fill(found, counts > 0)
         smoothed = (counts + 1.0) / (counts.sum() + len(counts))
         logs = np.log(smoothed)
         # A yes or no for each item starts as likely as it is; a softmax goes by differences alone.
@@ -363,55 +323,34 @@ class EncoderDecoder(RetrievalModel):
             inputs: As of `UserHistories`; or of `Batches`, with one target each.
             training: Whether tokens are masked, with that mode, and dropout is active.
         """
-        targets, weight = inputs["item_id"], inputs["weight"]
-        if targets.shape.rank == 1:
-            targets, weight = targets[:, tf.newaxis], weight[:, tf.newaxis]
+        if inputs["item_id"].shape.rank == 1:
+            single = {name: inputs[name][:, tf.newaxis] for name in ("item_id", "weight")}
+            inputs = {**inputs, **single}
         if training and self.mode == "masked":
-            return self._masked(inputs, targets, weight)
-        there = tf.where(targets >= 0)
-        user = there[:, 0]
-        decoded = self._queries(inputs, training)
+            return self._masked(inputs)
+        targets = inputs["item_id"]
+        at = tf.where(targets >= 0)
         return Examples(
-            tf.gather(decoded, user),
-            tf.gather_nd(targets, there),
-            tf.gather_nd(_balanced(weight, targets >= 0), there),
-            tf.gather(inputs["history"], user),
+            tf.gather(self._queries(inputs, training), at[:, 0]),
+            tf.gather_nd(targets, at),
+            tf.gather_nd(balanced(inputs["weight"], targets >= 0), at),
+            tf.gather(inputs["history"], at[:, 0]),
         )
 
-    def _masked(self, inputs: dict[str, tf.Tensor], targets: tf.Tensor, weight: tf.Tensor) -> Examples:
+    def _masked(self, inputs: dict[str, tf.Tensor]) -> Examples:
         """Masks tokens of the whole sequence, what comes after the cut included."""
-        rows, strength = _there(
-            tf.concat([tf.reverse(targets, [1]), inputs["history"]], axis=1),
-            tf.concat([tf.reverse(weight, [1]), inputs["history_weight"]], axis=1),
-        )
-        # What is padded before the latest item must not push others out.
-        order = tf.argsort(tf.cast(strength <= 0, tf.int32), axis=1, stable=True)[:, : self.max_history + 1]
-        rows, strength = tf.gather(rows, order, batch_dims=1), tf.gather(strength, order, batch_dims=1)
+        steps = whole_sequences(inputs, self.max_history + 1)
         seed = step_seed(0, self.step)
         self.step.assign_add(1)
-        masked = self.draw_masked(strength > 0, seed)
-        states = self._states(rows, strength, masked, training=True)
+        masked = draw_masked(steps.strength > 0, self._arguments["masked_share"], seed)
         at = tf.where(masked)
+        states = self._states(steps, masked, training=True)
         return Examples(
             self._decode(tf.gather_nd(states, at), training=True),
-            tf.gather_nd(rows, at),
-            tf.gather_nd(_balanced(strength, masked), at),
-            tf.gather(tf.where(masked, -1, rows), at[:, 0]),
+            tf.gather_nd(steps.rows, at),
+            tf.gather_nd(balanced(steps.strength, masked), at),
+            tf.gather(tf.where(masked, -1, steps.rows), at[:, 0]),
         )
-
-    def draw_masked(self, there: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draws the tokens to be masked, bool [batch, steps]: at least one where there are any.
-
-        Args:
-            there: Bool [batch, steps], which tokens there are, the latest first.
-            seed: Int [2].
-        """
-        draws = tf.where(there, tf.random.stateless_uniform(tf.shape(there), seed), 2.0)
-        least = tf.reduce_min(draws, axis=1, keepdims=True)
-        some = there & ((draws < self._arguments["masked_share"]) | (draws == least))
-        latest = there & (tf.cumsum(tf.cast(there, tf.int32), axis=1) == 1)
-        alone = tf.random.stateless_uniform(tf.shape(least), seed + 1) < LATEST_ALONE
-        return tf.where(alone, latest, some)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it.
@@ -466,34 +405,6 @@ class EncoderDecoder(RetrievalModel):
         """Makes a model of what `get_config` returned; weights come by `load_weights`."""
         text = keras.layers.deserialize(config["text"], custom_objects) if config["text"] else None
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), "text": text})
-
-
-def _there(rows: tf.Tensor, strength: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns rows and strengths, -1 and 0 where either says that there is nothing."""
-    strength = tf.cast(strength, tf.float32)
-    there = (rows >= 0) & (strength > 0)
-    return tf.where(there, rows, -1), tf.where(there, strength, 0.0)
-
-
-def _balanced(weight: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-    """Returns weights float [users, targets], those of users with many targets less."""
-    count = tf.reduce_sum(tf.cast(there, tf.float32), axis=1, keepdims=True)
-    return weight * tf.maximum(count, 1.0) ** USER_BALANCE
-
-
-def _bag(dim: int, dropout: float) -> tuple[keras.layers.Layer, keras.layers.Layer]:
-    """Returns the encoder "mlp": pools of a history, and the layers after them."""
-    layers = keras.Sequential(
-        [
-            keras.layers.Dense(2 * dim, "gelu"),
-            RepeatableDropout(dropout, seed=5),
-            keras.layers.Dense(dim),
-            keras.layers.LayerNormalization(epsilon=1e-6),
-        ],
-        name="encoder",
-    )
-    layers.build([None, dim])
-    return PooledHistoryEncoder(dim, name="pools"), layers
 
 
 def _decoder(dim: int, hidden_units: Sequence[int], dropout: float) -> keras.Sequential:

@@ -7,6 +7,7 @@ from tfrec_div._lazy import lazy_names
 # Where each public name lives; loaded when it is first used.
 _NAMES = {
     "AttentionFusion": "fusion",
+    "BehaviorBag": "behavior_bag",
     "BehaviorSequence": "behavior_sequence",
     "BilinearFusion": "fusion",
     "ByteBpeTokenizer": "byte_bpe",
@@ -45,6 +46,7 @@ _NAMES = {
     "SelfAttentiveInterests": "interests",
     "SentencepieceTokenizer": "sentencepiece",
     "TextEncoder": "text",
+    "TokenTexts": "token_texts",
     "Tower": "tower",
     "VectorEncoder": "encoders",
     "VectorView": "views",

@@ -109,7 +109,7 @@ class BehaviorSequence(keras.layers.Layer):
         """
         cut = {name: value[:, : self.max_steps] for name, value in inputs.items()}
         masked = cut["masked"]
-        vectors = tf.where(masked[..., tf.newaxis], self.tokens[self.num_items], cut["vectors"])
+        vectors = tf.where(masked[..., tf.newaxis], tf.gather(self.tokens, self.num_items), cut["vectors"])
         segments = tf.where(masked, 0, levels(cut["weights"]))
         there = tf.cast(cut["weights"] > 0, tf.int32)
         # A copy, since the count of this step goes on.

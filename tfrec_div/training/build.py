@@ -34,6 +34,8 @@ NEGATIVES = {
 }
 # Models that the settings of towers say nothing of.
 BY_SCHEMA = {"ease": EASE, "most_popular": MostPopular, "mult_vae": MultVAE}
+# Features that the tokens of an encoder-decoder can have; the first two they always have.
+OF_TOKENS = ("id", "history", "text")
 # Settings of towers, and what of them each model but the two towers reads.
 OF_TOWERS = (
     "features",
@@ -98,15 +100,15 @@ def build_model(data: Dataset, config: TrainConfig) -> tuple[Retriever, list[str
         return MultiInterest(
             data.schema, embedding_dim=config.embedding_dim, precision=config.precision
         ), said
-    if config.model == "encoder_decoder":
-        # Its items are tokens anyway; their texts are read only where they are asked for.
-        asked = "text" in (config.features or ()) and _wanted("text", data, config)
-        text = _text_encoder(config, said) if asked else None
-        dim, precision = config.embedding_dim, config.precision
-        return EncoderDecoder(data.schema, text=text, embedding_dim=dim, precision=precision), said
+    if config.model == "encoder_decoder" and (other := set(config.features or ()) - set(OF_TOKENS)):
+        expected = f"some of {', '.join(OF_TOKENS)} with the model encoder_decoder"
+        raise DataError([Problem("features", None, None, expected, ",".join(sorted(other)))])
     text = _text_encoder(config, said) if _wanted("text", data, config) else None
     if config.model == "deep_mf":
         return DeepMF(data.schema, embedding_dim=config.embedding_dim, text=text), said
+    if config.model == "encoder_decoder":
+        dim, precision = config.embedding_dim, config.precision
+        return EncoderDecoder(data.schema, text=text, embedding_dim=dim, precision=precision), said
     image = _image_encoder(config, said) if _wanted("image", data, config) else None
     return InterestFusion(data.schema, text=text, image=image, embedding_dim=config.embedding_dim), said
 
