@@ -1,6 +1,6 @@
 """System B: behaviour (viewed, saved, bought) encoded by BERT or an MLP and decoded to a probability of every item.
 
-    python examples/system_b_encoder_decoder.py --encoder bert --mode next --export saved_models/system_b
+    python examples/system_b_encoder_decoder.py --encoder bert --mode masked --export saved_models/system_b
 
 h = Encoder(x), p(y | x) = softmax(MLP(h)), trained by log loss (or binary cross entropy); the list is what is most
 probable and new to the user, made diverse, and the whole is one SavedModel.
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="dataset folder (default: the synthetic shop)")
     parser.add_argument("--encoder", default="bert", choices=("bert", "mlp"))
-    parser.add_argument("--mode", default="next", choices=("next", "masked"), help="masked: as in BERT4Rec")
+    parser.add_argument("--mode", choices=("next", "masked"), help="masked: as in BERT4Rec")
     parser.add_argument("--loss", default="softmax", choices=("softmax", "binary"))
     parser.add_argument(
         "--text", help="minilm, tiny, or the folder of a BERT checkpoint: tokens know their titles"
@@ -41,18 +41,14 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
     query = model.query_of(train, [0])
     p = model.probabilities(query, exclude=query["history"])
     best = tf.argsort(p[0], direction="DESCENDING")[:3].numpy()
-    print(
-        f"{float(tf.reduce_sum(p)):.3f} in all;",
-        ", ".join(f"{train.catalog.titles()[i]} {p[0, i]:.3f}" for i in best),
-    )
+    told = ", ".join(f"{train.catalog.titles()[item]} {p[0, item]:.3f}" for item in best)
+    print(f"{float(tf.reduce_sum(p)):.3f} in all; {told}")
 
     recommender = model.recommender(train, reranker=MMR(k=10, diversity=0.3))
     print("page:", ", ".join(recommender.recommend([train.users.ids[0]]).item_ids[0]))
     results = td.evaluate(recommender, test, k=10).summary
     for name in ("recommender", "popularity"):
-        print(
-            f"{name:12}", ", ".join(f"{m} {results[name][m]['mean']:.4f}" for m in ("ndcg@10", "recall@10"))
-        )
+        print(f"{name:12} ndcg@10 {results[name]['ndcg@10']['mean']:.4f}")
     if options.export:
         print("exported to", td.export(recommender, options.export))
     return results

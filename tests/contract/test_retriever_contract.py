@@ -38,7 +38,7 @@ RETRIEVERS = {
     "multi_interest": lambda schema: MultiInterest(schema, embedding_dim=8, max_history=6),
     "capsules": lambda schema: MultiInterest(schema, extractor="capsules", embedding_dim=8, max_history=6),
     "deep_mf": lambda schema: DeepMF(schema, embedding_dim=8, text_dim=8, max_history=6),
-    "encoder_decoder": lambda schema: EncoderDecoder(schema, embedding_dim=8, max_history=6),
+    "encoder_decoder": lambda schema: EncoderDecoder(schema, mode="next", embedding_dim=8, max_history=6),
     "encoder_decoder_masked": lambda schema: EncoderDecoder(
         schema, mode="masked", sampling="sampled", negatives=8, embedding_dim=8, max_history=6
     ),

@@ -92,7 +92,10 @@ def encoder_decoder(strategy, data, **options):
     """One step on users of whom each has targets of another number; the loss, and how far each weight moved."""
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = EncoderDecoder(data.schema, embedding_dim=8, dropout=0.0, batch_users=31, **options)
+        # What is masked is drawn by each replica for itself.
+        model = EncoderDecoder(
+            data.schema, mode="next", embedding_dim=8, dropout=0.0, batch_users=31, **options
+        )
         model.compile(keras.optimizers.legacy.SGD(1.0))
     model.adapt(data, progress=False)
     random = np.random.default_rng(0)

@@ -379,7 +379,7 @@ def test_kill_9_during_an_epoch_then_the_same_command_gives_the_same_metrics(tmp
         ({"model": "multi_interest", "negatives": ("memory",)}, "negatives: .* multi_interest"),
         (
             {"model": "encoder_decoder", "features": ("id", "image")},
-            "features: expected some of id, history, text with the model encoder_decoder, found \"image\"",
+            'features: expected some of id, history, text with the model encoder_decoder, found "image"',
         ),
         (
             {"model": "interest_fusion", "features": ("id",)},

@@ -104,7 +104,7 @@ def balanced(weight: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         there: Bool [batch, targets], what is no padding.
 
     Example:
-        >>> balanced(tf.ones([1, 5]), tf.constant([[True, True, True, True, False]])).numpy()[0, 0]
+        >>> float(balanced(tf.ones([1, 5]), tf.constant([[True, True, True, True, False]]))[0, 0])
         0.5
     """
     count = tf.reduce_sum(tf.cast(there, tf.float32), axis=1, keepdims=True)

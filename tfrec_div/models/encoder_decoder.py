@@ -67,7 +67,8 @@ class EncoderDecoder(RetrievalModel):
         encoder: "bert", or "mlp": an MLP on the bag of behaviour, which is pooled at several paces of forgetting, see
             `PooledHistoryEncoder`.
         mode: What training asks: "next", what comes after the cut; or "masked", some tokens that are masked anywhere
-            in the sequence, as in BERT4Rec, which the encoder "mlp" cannot tell from each other.
+            in the sequence, as in BERT4Rec, which the encoder "mlp" cannot tell from each other. None is "masked" with
+            BERT, which learns more from a step by it.
         loss: "softmax", the log loss of the target among the items; or "binary", a yes or no for each item.
         sampling: Items in the loss: "full", all; "sampled", those of the batch and random ones with logQ correction
             (the loss "binary": random ones alone); "auto", full up to 10,000 items.
@@ -104,7 +105,7 @@ class EncoderDecoder(RetrievalModel):
         self,
         schema: Schema,
         encoder: str = "bert",
-        mode: str = "next",
+        mode: str | None = None,
         loss: str = "softmax",
         sampling: str = "auto",
         negatives: int = 1024,
@@ -124,6 +125,8 @@ class EncoderDecoder(RetrievalModel):
         precision = precision or keras.mixed_precision.global_policy().name
         check_precision(precision)
         super().__init__(**{"dtype": precision, **kwargs})
+        if mode is None:
+            mode = "next" if encoder == "mlp" else "masked"
         given = {"encoder": encoder, "mode": mode, "loss": loss, "sampling": sampling}
         for name, value in given.items():
             if value not in CHOICES[name]:
@@ -371,7 +374,7 @@ class EncoderDecoder(RetrievalModel):
             if isinstance(self.task, FullSoftmax):
                 return self.task(queries, catalogue, targets, known, weight)
             return self.task(queries, tf.gather(catalogue, targets), targets, catalogue, rows, known, weight)
-        return self._sampled_loss(inputs, queries, targets, weight, known, training)
+        return self._sampled_loss(inputs, queries, targets, weight, known)
 
     def _negatives(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the vectors of random items; those that training has not met are as good as not drawn."""
@@ -379,7 +382,7 @@ class EncoderDecoder(RetrievalModel):
         bias = tf.where(tf.gather(self.met, rows) > 0, vectors[:, -1], -1e9)
         return tf.concat([vectors[:, :-1], bias[:, tf.newaxis]], axis=1)
 
-    def _sampled_loss(self, inputs, queries, targets, weight, known, training: bool) -> tf.Tensor:
+    def _sampled_loss(self, inputs, queries, targets, weight, known) -> tf.Tensor:
         vectors = self._outputs(targets)
         drawn = self.sampling.draw(inputs)
         if isinstance(self.task, BinaryOverItems):
