@@ -79,12 +79,15 @@ class MixtureOfExperts(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns each task's vector, float [..., units], for inputs float [..., dim]."""
-        hidden = tf.einsum("...d,edu->...eu", inputs, self.kernels[0])
-        hidden = self._activate(hidden + self.biases[0])
+        # As rows: products of matrices that are broadcast are wrong in float16 on some processors.
+        lead = tf.shape(inputs)[:-1]
+        inputs = tf.reshape(inputs, [-1, inputs.shape[-1]])
+        hidden = self._activate(tf.einsum("nd,edu->neu", inputs, self.kernels[0]) + self.biases[0])
         for kernel, bias in zip(self.kernels[1:], self.biases[1:], strict=True):
-            hidden = self._activate(tf.einsum("...ed,edu->...eu", hidden, kernel) + bias)
-        mixed = tf.einsum("...te,...eu->...tu", tf.cast(self._gates(inputs), hidden.dtype), hidden)
-        return dict(zip(self.tasks, tf.unstack(mixed, axis=-2), strict=True))
+            hidden = self._activate(tf.einsum("ned,edu->neu", hidden, kernel) + bias)
+        mixed = tf.einsum("nte,neu->ntu", tf.cast(self._gates(inputs), hidden.dtype), hidden)
+        shape = tf.concat([lead, [self.units]], axis=0)
+        return {task: tf.reshape(mixed[:, place], shape) for place, task in enumerate(self.tasks)}
 
     def expert_weights(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns each task's gate, float32 [..., experts], 1 in sum, for inputs float [..., dim]."""
