@@ -35,6 +35,8 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
     `adapted`, `loss_of` and `foreseen`.
     """
 
+    tasks: tuple[str, ...] = ("relevance",)
+
     def _add_metrics(self) -> None:
         self._loss = keras.metrics.Mean(name="loss")
         self._ndcg = keras.metrics.Mean(name=f"ndcg_{PLACES}")
@@ -176,8 +178,8 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
 
     @property
     def metrics(self) -> list:
-        """The loss, the NDCG and the squared error, reset at each epoch."""
-        return [self._loss, self._ndcg, self._error]
+        """The loss, the NDCG and the squared error of a model of ratings, reset at each epoch."""
+        return [self._loss, self._ndcg, *([self._error] if "rating" in self.tasks else [])]
 
     def get_metrics_result(self) -> dict:
         """Returns the results of the metrics that the steps since the last reset have reported."""
