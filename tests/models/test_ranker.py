@@ -388,3 +388,13 @@ def test_wrong_arguments_are_named(split, lists, retriever):
     ranker.compile()
     with pytest.raises(ValueError, match="x: expected RankingLists"):
         ranker.fit(lists.as_dataset(epochs=1))
+
+
+def test_a_learning_rate_that_was_given_is_given_again(split, lists, tmp_path):
+    ranker = Ranker(split[0].schema, lists.signal_names, embedding_dim=4, hidden_units=(4,))
+    ranker.compile(0.03)
+    ranker.fit(lists, epochs=1, verbose=0)
+    ranker.save(tmp_path / "ranker.keras")
+    again = keras.models.load_model(tmp_path / "ranker.keras")
+    assert again.get_compile_config() == {"optimizer": 0.03}
+    assert float(again.optimizer.learning_rate(0)) == pytest.approx(0.03)

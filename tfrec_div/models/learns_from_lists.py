@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.models.optimizer_state import SavesOptimizerState
 from tfrec_div.models.ranking_lists import RankingLists
 from tfrec_div.models.ranking_model import RankingModel
+from tfrec_div.models.trained_by_steps import TrainedBySteps
 from tfrec_div.optimizers import FallingRate, LazyAdam
 from tfrec_div.tasks.calibration import (
     CALIBRATIONS,
@@ -15,7 +15,6 @@ from tfrec_div.tasks.calibration import (
     TemperatureScaling,
     make_calibration,
 )
-from tfrec_div.tasks.replicas import num_replicas, sum_replicas
 
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1.0
@@ -23,7 +22,7 @@ WEIGHT_DECAY = 1.0
 PLACES = 10
 
 
-class LearnsFromLists(SavesOptimizerState, RankingModel):
+class LearnsFromLists(TrainedBySteps, RankingModel):
     """Base of the ranking models that are trained by gradient on `RankingLists`.
 
     An ordinary Keras model: `fit` prepares the model by the first lists, the default optimizer is `LazyAdam` with a
@@ -89,6 +88,7 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
             **kwargs: As for `keras.Model.compile`.
         """
         self._default_optimizer = optimizer is None or isinstance(optimizer, float)
+        self._learning_rate = optimizer if isinstance(optimizer, float) else None
         if self._default_optimizer:
             with self.distribute_strategy.scope():
                 self._rate = FallingRate(LEARNING_RATE if optimizer is None else optimizer)
@@ -138,31 +138,9 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
             x = x.as_dataset(epochs=1)
         return super().evaluate(x, *args, **kwargs)
 
-    def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Takes one step; the reported loss is the mean over the epoch's lists."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            total = loss + tf.add_n(self.losses) / num_replicas() if self.losses else loss
-            # Small gradients are zero in float16, unless the loss is scaled up; `compile` has seen to it.
-            scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if self._scales_loss:
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        # What no list of the batch has has no gradient.
-        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-        self.optimizer.apply_gradients(pairs)
-        self._report_loss(total, inputs)
-        return {"loss": self._loss.result()}
-
-    def _report_loss(self, share: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
-        lists = tf.cast(tf.shape(inputs["candidates"])[0], tf.float32)
-        # The metric adds up value times lists over the replicas, and the shares add up to the mean of all lists.
-        self._loss.update_state(share * sum_replicas(lists) / tf.maximum(lists, 1.0), sample_weight=lists)
-
-    @property
-    def _scales_loss(self) -> bool:
-        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+    def examples_in(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the number of lists of a batch."""
+        return tf.shape(inputs["candidates"])[0]
 
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Tells the loss, the NDCG and the error of ratings."""
@@ -180,10 +158,6 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
     def metrics(self) -> list:
         """The loss, the NDCG and the squared error of a model of ratings, reset at each epoch."""
         return [self._loss, self._ndcg, *([self._error] if "rating" in self.tasks else [])]
-
-    def get_metrics_result(self) -> dict:
-        """Returns the results of the metrics that the steps since the last reset have reported."""
-        return {metric.name: metric.result() for metric in self.metrics if float(metric.count) > 0}
 
     # ------------------------------------------------------------------ calibration
 
@@ -220,21 +194,6 @@ class LearnsFromLists(SavesOptimizerState, RankingModel):
         learned = make_calibration(method).fit(np.concatenate(logits), np.concatenate(labels))
         self.calibrations["isotonic" if method == "isotonic" else "platt"].set_weights(learned.get_weights())
         return self
-
-    # ------------------------------------------------------------------ configuration
-
-    def get_compile_config(self) -> dict:
-        """Returns the optimizer that `compile` was given; None stands for the default one."""
-        given = None if self._default_optimizer else keras.optimizers.serialize(self.optimizer)
-        return {"optimizer": given}
-
-    def compile_from_config(self, config: dict) -> None:
-        """Compiles as `get_compile_config` says."""
-        given = config["optimizer"]
-        self.compile(given and keras.optimizers.deserialize(given, use_legacy_optimizer=True))
-        if isinstance(self.optimizer, keras.optimizers.Optimizer):
-            # Its state is read next, into variables that must be there.
-            self.optimizer.build(self.trainable_variables)
 
 
 def ndcg(

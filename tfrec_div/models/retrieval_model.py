@@ -13,17 +13,16 @@ from tfrec_div.data.batches import Batches
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.index.brute_force import BruteForce
 from tfrec_div.models.exact_ranks import rank_metrics, update_ranks
-from tfrec_div.models.optimizer_state import SavesOptimizerState
 from tfrec_div.models.retriever import Retriever
+from tfrec_div.models.trained_by_steps import TrainedBySteps
 from tfrec_div.optimizers import FallingRate, LazyAdam
-from tfrec_div.tasks.replicas import num_replicas, sum_replicas
 
 LEARNING_RATE = 3e-3
 # Share of the learning rate for the weights of a text or image model that is trained.
 MODEL_RATE = 0.01
 
 
-class RetrievalModel(SavesOptimizerState, Retriever):
+class RetrievalModel(TrainedBySteps, Retriever):
     """Base of the models that score all items for a query by products with the vectors of an index.
 
     An ordinary Keras model on batches of integer rows (`Dataset.batches`): `fit` prepares the model by the first
@@ -207,29 +206,9 @@ class RetrievalModel(SavesOptimizerState, Retriever):
         found = {metric.name: float(metric.result()) for metric in self.metrics}
         return found if return_dict else list(found.values())
 
-    def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Takes one step; the reported loss is the mean over the epoch's examples."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            total = loss + tf.add_n(self.losses) / num_replicas() if self.losses else loss
-            # Small gradients are zero in float16, unless the loss is scaled up; `compile` has seen to it.
-            scaled = self.optimizer.get_scaled_loss(total) if self._scales_loss else total
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if self._scales_loss:
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._report_loss(total, inputs)
-        return {"loss": self._loss.result()}
-
-    @property
-    def _scales_loss(self) -> bool:
-        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
-
-    def _report_loss(self, share: tf.Tensor, inputs: dict[str, tf.Tensor]) -> None:
-        rows = tf.cast(tf.shape(inputs["item_id"])[0], tf.float32)
-        # The metric adds up value times rows over the replicas, and the shares add up to the mean of all rows.
-        self._loss.update_state(share * sum_replicas(rows) / tf.maximum(rows, 1.0), sample_weight=rows)
+    def examples_in(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the number of targets of a batch."""
+        return tf.shape(inputs["item_id"])[0]
 
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Ranks the target of each row among all items, by counting those with at least its score."""
@@ -241,26 +220,3 @@ class RetrievalModel(SavesOptimizerState, Retriever):
     def metrics(self) -> list:
         """The loss and the rank metrics, reset at each epoch."""
         return [self._loss, *self._ranks]
-
-    def get_metrics_result(self) -> dict:
-        """Returns the results of the metrics that the steps since the last reset have reported.
-
-        Keras takes what its steps return as the result of the last step only, unless it is these by name; workers
-        of a parameter server take their steps at the same time, so that the last one has not seen all.
-        """
-        return {metric.name: metric.result() for metric in self.metrics if float(metric.count) > 0}
-
-    # ------------------------------------------------------------------ configuration
-
-    def get_compile_config(self) -> dict:
-        """Returns the optimizer that `compile` was given; None stands for the default one."""
-        given = None if self._default_optimizer else keras.optimizers.serialize(self.optimizer)
-        return {"optimizer": given}
-
-    def compile_from_config(self, config: dict) -> None:
-        """Compiles as `get_compile_config` says."""
-        given = config["optimizer"]
-        self.compile(given and keras.optimizers.deserialize(given, use_legacy_optimizer=True))
-        if isinstance(self.optimizer, keras.optimizers.Optimizer):
-            # Its state is read next, into variables that must be there.
-            self.optimizer.build(self.trainable_variables)
