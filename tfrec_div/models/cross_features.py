@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.data.features import MAX_VALUES, Category
+from tfrec_div.data.features import MAX_VALUES
 from tfrec_div.data.schema import Schema
 from tfrec_div.models.rating_model import RatingModel
 
@@ -66,6 +67,8 @@ class CrossFeatures(keras.layers.Layer):
             *(f"share_of_{name}{part}" for name in self.codes for part in ("", "_recently")),
             *(f"{kind}_{name}" for name in self.content for kind in ("mean", "nearest")),
         )
+        self.mean = table("mean", len(self.names))
+        self.scale = table("scale", len(self.names))
 
     def fill(self, counts: np.ndarray, codes: Mapping[str, np.ndarray]) -> None:
         """Reads the catalogue.
@@ -83,6 +86,16 @@ class CrossFeatures(keras.layers.Layer):
         """Takes over how often each item occurs, int [items]; popularities are relative to the most popular one."""
         log = np.log1p(np.asarray(counts, np.float64))
         self.popularity.assign(np.append(0.0, log / max(log.max(initial=0.0), 1e-6)))
+
+    def adapt(self, numbers: np.ndarray) -> None:
+        """Learns what brings numbers float [n, numbers] to mean 0 and deviation 1; those that are all alike, to 0."""
+        deviation = np.asarray(numbers, np.float64).std(axis=0)
+        self.mean.assign(np.mean(numbers, axis=0, dtype=np.float64))
+        self.scale.assign(np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0))
+
+    def standardised(self, numbers: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+        """Returns numbers [batch, n, numbers] with mean 0 and deviation 1; zeros where bool [batch, n] says no."""
+        return tf.where(there[:, :, tf.newaxis], (numbers - self.mean) * self.scale, 0.0)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], rows: tf.Tensor, signals: tf.Tensor, own: tf.Tensor
@@ -147,7 +160,7 @@ class CrossFeatures(keras.layers.Layer):
         return [mean, tf.where(tf.reduce_any(apart > 0, axis=2), nearest, 0.0)]
 
 
-def _codes(schema: Schema, feature: Category) -> tuple[int, int]:
+def _codes(schema: Schema, feature: Any) -> tuple[int, int]:
     """Returns how many codes an item has at most, and how many there are."""
     return MAX_VALUES if feature.multivalued else 1, len(schema.vocabularies[f"item/{feature.name}"])
 

@@ -11,7 +11,12 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.models.cross_features import CrossFeatures
 from tfrec_div.models.learns_from_lists import LearnsFromLists
-from tfrec_div.models.ranker_arguments import check_ranker, content_vectors_of, copy_rater
+from tfrec_div.models.ranker_arguments import (
+    check_lists,
+    check_ranker,
+    content_vectors_of,
+    copy_rater,
+)
 from tfrec_div.models.ranker_features import FEATURES, RankerFeatures
 from tfrec_div.models.ranker_tasks import RankerTasks
 from tfrec_div.models.ranking_lists import RankingLists
@@ -142,25 +147,19 @@ class Ranker(LearnsFromLists):
                 name=name, shape=shape, initializer=start, trainable=trainable, dtype="float32"
             )
 
-        width = (len(self.cross.names),)
-        self.number_mean = number("number_mean", 0.0, shape=width)
-        self.number_scale = number("number_scale", 0.0, shape=width)
         # Softplus of it is the factor of the retriever's score: 1 at the start.
         self.score_weight = number("score_weight", float(np.log(np.e - 1)), trainable=residual)
         self.rating_mean = number("rating_mean", 0.0)
         self.rating_scale = number("rating_scale", 0.0, shape=(2,))
         self._add_calibrations()
         self._add_metrics()
-        self._make_weights()
-        if vectors:
-            self.set_content(vectors)
-
-    def _make_weights(self) -> None:
-        rows, one = tf.zeros([1, 1], tf.int32), tf.zeros([1, 1])
-        query = {"user_id": rows[0], "history": rows, "history_weight": one}
+        rows = tf.zeros([1, 1], tf.int32)
+        query = {"user_id": rows[0], "history": rows, "history_weight": tf.zeros([1, 1])}
         signals = tf.zeros([1, 1, len(self.signal_names)])
         self.foreseen({**query, "candidates": rows, "signals": signals})
         self.built = True
+        if vectors:
+            self.set_content(vectors)
 
     # ------------------------------------------------------------------ what is read once
 
@@ -182,17 +181,7 @@ class Ranker(LearnsFromLists):
             lists: What the ranker is to be trained on.
         """
         data = lists.history
-        if data.schema != self.schema:
-            raise ValueError("lists: their schema is not the one that the ranker was made with")
-        if lists.signal_names != self.signal_names:
-            raise ValueError(
-                f"lists: expected the signals {list(self.signal_names)}, got {list(lists.signal_names)}"
-            )
-        if "user_id" in self._arguments["features"] and _told_by_themselves(lists):
-            raise ValueError(
-                "features: expected none of 'user_id' with lists whose candidates are in their own history: the sum "
-                "of a user's ratings, which an id learns, less those of the others is the one that is asked for"
-            )
+        check_lists(lists, self.schema, self.signal_names, self.features.knows_users)
         self.features.fill(data)
         encoded = data.catalog.encoded()
         self.cross.fill(data.interactions.item_counts(), {name: encoded[name] for name in self.cross.codes})
@@ -206,15 +195,12 @@ class Ranker(LearnsFromLists):
         for batch in lists.as_dataset(epochs=1).take(16):
             found = self._numbers(batch)[0]
             numbers.append(tf.boolean_mask(found, batch["candidates"] >= 0).numpy())
-        values = np.concatenate(numbers).astype(np.float64)
-        deviation = values.std(axis=0)
-        self.number_mean.assign(values.mean(axis=0))
-        self.number_scale.assign(np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0))
+        self.cross.adapt(np.concatenate(numbers))
 
     @property
     def adapted(self) -> bool:
         """Whether the ranker has seen lists."""
-        return bool(tf.reduce_any(self.number_scale > 0))
+        return bool(tf.reduce_any(self.cross.scale > 0))
 
     def refreshed(self, data: Dataset, rater: RatingModel | None = None) -> Ranker:
         """Returns the same ranker for use behind a retriever that was trained on more; this one stays as it is.
@@ -252,8 +238,7 @@ class Ranker(LearnsFromLists):
         numbers, inputs, own = self._numbers(inputs)
         rows = inputs["candidates"]
         fields = self.features(inputs, rows, self.cross.views, own, training=training)
-        numbers = (numbers - self.number_mean) * self.number_scale
-        numbers = tf.where((rows >= 0)[:, :, tf.newaxis], numbers, 0.0)
+        numbers = self.cross.standardised(numbers, rows >= 0)
         joined = self.interaction({"fields": fields, "numbers": numbers}, training=training)
         found = self.outputs_of(joined)
         if self.residual:
@@ -313,11 +298,3 @@ class Ranker(LearnsFromLists):
 
         parts = {name: made(config[name]) for name in ("interaction", "fusion", "loss", "rater")}
         return cls(**{**config, "schema": Schema.from_json(config["schema"]), **parts})
-
-
-def _told_by_themselves(lists: RankingLists) -> bool:
-    """Tells whether a candidate is in the history that comes with it."""
-    known = lists.history.interactions
-    pairs = known.user.astype(np.int64) * known.num_items + known.item
-    asked = lists.user.astype(np.int64)[:, None] * known.num_items + lists.candidates
-    return bool(np.isin(asked[np.isfinite(lists.rating)], pairs).any())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfrec_div.data.schema import Schema
 from tfrec_div.models.ranker_features import FEATURES, HISTORIES
+from tfrec_div.models.ranking_lists import RankingLists
 from tfrec_div.models.rating_model import RatingModel
 from tfrec_div.models.retriever import Retriever
 
@@ -39,3 +41,33 @@ def check_ranker(features, history, tasks, signal_names) -> None:
         raise ValueError(f"tasks: expected a list with 'relevance', got {tasks!r}")
     if isinstance(signal_names, str) or not signal_names:
         raise ValueError(f"signal_names: expected at least one name, got {signal_names!r}")
+
+
+def check_lists(
+    lists: RankingLists, schema: Schema, signal_names: tuple[str, ...], knows_users: bool
+) -> None:
+    """Refuses lists that a ranker cannot learn from.
+
+    Args:
+        lists: The lists.
+        schema: The ranker's.
+        signal_names: Alike.
+        knows_users: Whether the ranker reads user ids.
+    """
+    if lists.history.schema != schema:
+        raise ValueError("lists: their schema is not the one that the ranker was made with")
+    if lists.signal_names != signal_names:
+        raise ValueError(f"lists: expected the signals {list(signal_names)}, got {list(lists.signal_names)}")
+    if knows_users and _told_by_themselves(lists):
+        raise ValueError(
+            "features: expected none of 'user_id' with lists whose candidates are in their own history: the sum "
+            "of a user's ratings, which an id learns, less those of the others is the one that is asked for"
+        )
+
+
+def _told_by_themselves(lists: RankingLists) -> bool:
+    """Tells whether a candidate is in the history that comes with it."""
+    known = lists.history.interactions
+    pairs = known.user.astype(np.int64) * known.num_items + known.item
+    asked = lists.user.astype(np.int64)[:, None] * known.num_items + lists.candidates
+    return bool(np.isin(asked[np.isfinite(lists.rating)], pairs).any())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
@@ -74,14 +73,15 @@ class RankerFeatures(keras.layers.Layer):
         self.user_table = FeatureTable(schema.num_users, user_spec(schema), name="users")
         self.item_table = FeatureTable(schema.num_items, item_spec(schema), name="items")
         self.projections = {name: keras.layers.Dense(dim, use_bias=False, name=name) for name in content}
-        self.fusion = fusion_layer(fusion, dim) if len(content) > 1 else None
+        self.fusion: Any = fusion_layer(fusion, dim) if len(content) > 1 else None
         self.history = history
-        readers = {
+        self.knows_users = "user_id" in users
+        readers: dict[str, Callable[..., keras.layers.Layer]] = {
             "attention": TargetAttention,
             "cross_modal": HistoryModalities,
             "mean": lambda **named: keras.layers.Dense(dim, use_bias=False, **named),
         }
-        self.reader = readers[history](name="history") if history else None
+        self.reader: Any = readers[history](name="history") if history else None
         if history == "cross_modal" and not content:
             raise ValueError("history: 'cross_modal' needs the content of the items, and there is none")
 
@@ -90,11 +90,6 @@ class RankerFeatures(keras.layers.Layer):
         self.user_table.fill(encode_users(data))
         met = data.interactions.item_counts() > 0
         self.item_table.fill({"item_id": known_codes(met), **encode_columns(data.catalog)})
-
-    def meet(self, counts: np.ndarray) -> None:
-        """Takes for unknown, beside those that are, the items that do not occur, int [items]."""
-        codes = self.item_table.values["item_id"]
-        codes.assign(np.append(0, np.where(counts > 0, codes.numpy()[1:], 0)))
 
     def call(
         self,

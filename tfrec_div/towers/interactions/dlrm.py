@@ -39,7 +39,7 @@ class DLRM(Interaction):
 
     def build_on(self, fields: int, dim: int, width: int) -> None:
         """Makes the bottom and the top network."""
-        self._bottom = self._deep("bottom", (*self.bottom_units, dim))
+        self._bottom: Any = self._deep("bottom", (*self.bottom_units, dim))
         self._top = self._deep("top")
 
     def interact(self, fields: tf.Tensor, numbers: tf.Tensor, training: bool | None) -> tf.Tensor:
