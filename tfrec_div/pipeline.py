@@ -89,6 +89,7 @@ def _report(
         history=trained.history,
         evaluation=evaluation.summary,
         stages=evaluation.stages,
+        reliability=evaluation.reliability,
         examples=examples,
         settings=config.to_json(),
         artifacts={

@@ -95,6 +95,18 @@ def test_the_measures_by_hand(parts, cascade):
     assert ranking["rmse"] == pytest.approx(np.sqrt((1.56**2 + 3.16**2) / 2), rel=1e-5)
 
 
+def test_what_was_foreseen_beside_what_came(parts, cascade):
+    users = parts[0].schema.user_rows(np.array(["u", "v"], object))
+    pool = CandidatePool.of(cascade, users, k=2)
+    (c,), (b,) = rows_of(parts, "c", "b")
+    curve = pool.reliability((np.array([c, b]), np.array([0, 1, 2])))
+    # Six candidates with .11, .21, .61 (relevant) and .21 (relevant), .61, .31, of which equal ones stay together.
+    filled = curve.counts > 0
+    np.testing.assert_allclose(curve.predicted[filled], [0.11, 0.21, 0.31, 0.61], rtol=1e-5)
+    np.testing.assert_allclose(curve.observed[filled], [0, 0.5, 0, 0.5])
+    assert curve.counts[filled].tolist() == [1, 2, 1, 2]
+
+
 def test_without_held_out_ratings_there_is_no_error_of_them(parts, cascade):
     _, test = parts
     unrated = test.subset(replace(test.interactions, rating=None))

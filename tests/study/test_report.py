@@ -9,9 +9,11 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from tfrec_div.metrics import ReliabilityCurve
 from tfrec_div.study.charts import NOTHING, format_number, line_chart, shorten, trade_off_chart
 from tfrec_div.study.glossary import metric_key, metric_note
 from tfrec_div.study.headline import find_roles
@@ -274,8 +276,18 @@ def test_the_stages_of_a_cascade_stand_side_by_side(tmp_path):
     assert "nan" not in page.source.lower()
 
 
+def test_a_chart_tells_whether_the_rankers_probabilities_hold(tmp_path):
+    curve = ReliabilityCurve(np.array([0.1, np.nan, 0.4]), np.array([0.05, np.nan, 0.5]), np.array([7, 0, 3]))
+    page = page_of(tmp_path, stages={"ranking": {"auc": 0.7}}, reliability=curve)
+    part = page.source.partition('id="stages"')[2].partition("</section>")[0]
+    assert part.count("<circle") == 2
+    assert "0.100 came 0.050, 0.400 came 0.500" in part
+
+
 def test_without_stages_there_is_no_table_of_them(tmp_path):
-    assert 'id="stages"' not in page_of(tmp_path).source
+    source = page_of(tmp_path).source
+    assert 'id="stages"' not in source
+    assert "probabilities hold" not in source
 
 
 def test_pictures_become_small_jpegs(tmp_path):

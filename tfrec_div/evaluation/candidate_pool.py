@@ -100,6 +100,18 @@ class CandidatePool:
             found["ranking"]["rmse"] = metrics.rmse(self.predictions["rating"], known)
         return found
 
+    def reliability(self, relevant: tuple[np.ndarray, np.ndarray]) -> metrics.ReliabilityCurve | None:
+        """Returns what the ranker foresaw and what came, in bins of about as many candidates each; None without one.
+
+        Args:
+            relevant: As for `measures`.
+        """
+        if "relevance" not in self.predictions:
+            return None
+        there = self.rows >= 0
+        labels = metrics.hits(self.rows, *relevant)[there]
+        return metrics.reliability_curve(self.predictions["relevance"][there], labels, strategy="quantile")
+
 
 def _said(recommender: Recommender, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[dict, dict]:
     """Returns the scores of each stage, and what the ranker foresees."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from tfrec_div.evaluation.stats import PairedTest, bootstrap_interval, holm, paired_test
 from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
-from tfrec_div.metrics import average_overlap, catalog_coverage
+from tfrec_div.metrics import ReliabilityCurve, average_overlap, catalog_coverage
 
 COMPARED = ("ndcg", "recall", "ild_vectors", "novelty")
 # More equal than this, and the lists are no longer personal.
@@ -37,6 +37,8 @@ class Evaluation:
         seed: of the bootstrap.
         stages: how right each stage is about its candidates, by stage and metric; see `CandidatePool.measures`. Empty
             without a ranker.
+        reliability: what the ranker foresaw of the candidates and what came, see `metrics.reliability_curve`; None
+            without a ranker.
     """
 
     k: int
@@ -48,6 +50,7 @@ class Evaluation:
     level: float = 0.95
     seed: int = 0
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    reliability: ReliabilityCurve | None = None
 
     @cached_property
     def summary(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -169,6 +172,8 @@ class Evaluation:
                 stage: {metric: _plain(value) for metric, value in found.items()}
                 for stage, found in self.stages.items()
             },
+            "reliability": self.reliability
+            and {name: [_plain(v) for v in values] for name, values in self.reliability._asdict().items()},
             "warnings": self.warnings,
         }
 

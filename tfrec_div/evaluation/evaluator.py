@@ -75,6 +75,7 @@ def evaluate(
     asked = None if diversity is None and getattr(rec, "adaptive", None) is not None else level
     lists = {"recommender": rec.recommend_rows(users, k=k, diversity=asked)[0]}
     stages: dict[str, dict[str, float]] = {}
+    reliability = None
     if getattr(rec, "ranker", None) is not None:
         # With TensorFlow, so imported when it is used.
         from tfrec_div.evaluation.candidate_pool import CandidatePool
@@ -83,6 +84,7 @@ def evaluate(
         pool = CandidatePool.of(rec, users, k)
         rated = test.interactions.rating is not None
         stages = pool.measures(relevant, ratings_of(test.interactions, users, pool.rows) if rated else None)
+        reliability = pool.reliability(relevant)
         if level > 0.0:
             lists["ranking"] = pool.lists("ranking", k)
         lists["retrieval"] = pool.lists("retrieval", k)
@@ -105,6 +107,7 @@ def evaluate(
         settings={"level": level, "seed": seed},
         seed=seed,
         stages=stages,
+        reliability=reliability,
     )
     for message in evaluation.warnings:
         warnings.warn(message, stacklevel=2)

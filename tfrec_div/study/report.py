@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tfrec_div.metrics import ReliabilityCurve
 from tfrec_div.study.report_view import report_view
 
 
@@ -65,6 +66,7 @@ class RunReport:
         system: Name of the system that the run is about.
         plain_system: Name of the same system without diversifying.
         stages: How right each stage is about its candidates, by stage and metric.
+        reliability: What the ranker foresaw of the candidates and what came of it.
         latency: Median milliseconds of each stage for a batch of users.
         latency_users: Users in that batch.
     """
@@ -82,6 +84,7 @@ class RunReport:
     system: str | None = None
     plain_system: str | None = None
     stages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reliability: ReliabilityCurve | None = None
     latency: Mapping[str, float] = field(default_factory=dict)
     latency_users: int = 0
 

@@ -22,6 +22,7 @@ from tfrec_div.study.headline import (
     model_name,
     swaps_of,
 )
+from tfrec_div.study.reliability import reliability_chart
 from tfrec_div.study.thumbnails import thumbnail_uri
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _stages(report: RunReport) -> dict[str, object]:
         "rows": rows,
         "times": times if report.latency else [],
         "users": report.latency_users,
+        "reliability": report.reliability and reliability_chart("relevance", {"ranker": report.reliability}),
     }
 
 
