@@ -115,8 +115,7 @@ class ServingModule(tf.Module):
         @tf.function(input_signature=[user, items])
         def rank(user_id, item_ids):
             query, _ = recommender.known_query(self._users.lookup(user_id))
-            rows = self._items.lookup(item_ids)
-            return {"scores": recommender.score_rows(query, rows), "valid": rows >= 0}
+            return {"scores": recommender.score_rows(query, self._items.lookup(item_ids))}
 
         @tf.function(input_signature=[item, k_of])
         def similar_items(item_id, k):
