@@ -12,7 +12,8 @@ import pytest
 
 import tfrec_div as td
 from tests.tiny_models import Fixed, Table
-from tfrec_div.evaluation import CandidatePool, evaluate, latency, stage_latency
+from tfrec_div._keras import tf
+from tfrec_div.evaluation import CandidatePool, candidate_pool, evaluate, latency, stage_latency
 from tfrec_div.evaluation.latency import latency_line
 from tfrec_div.models.ranking_lists import ratings_of
 from tfrec_div.recommender import Recommender
@@ -154,6 +155,16 @@ def test_candidates_of_many_users_come_in_batches(cascade):
     pool = CandidatePool.of(cascade, np.array([0, 1, 2] * 100), k=2)
     assert pool.rows.shape == (300, 3)
     np.testing.assert_array_equal(pool.rows[::3], np.tile(pool.rows[:1], (100, 1)))
+
+
+def test_the_graph_is_made_without_a_word_from_autograph(cascade):
+    # What it cannot read it says so of on the terminal of `tfrec-div evaluate`; here it raises.
+    assert "ranker" in tf.autograph.to_code(candidate_pool._said)
+
+
+def test_nobody_has_no_candidates(cascade):
+    with pytest.raises(ValueError, match="users: expected at least one, got none"):
+        CandidatePool.of(cascade, np.zeros(0, np.int32))
 
 
 def test_latency_names_the_stages_that_there_are(cascade):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tfrec_div as td
@@ -120,6 +122,41 @@ def test_with_few_users_the_retrievers_order_stays(tmp_path):
     run = run_of(few, replace(QUICK, k=3), tmp_path / "run")
     assert run.recommender.ranker is None
     assert any(line.startswith("There are too few users who wanted something") for line in run.announcements)
+
+
+def test_where_nothing_can_be_held_out_the_retrievers_order_stays(tmp_path):
+    log = pd.DataFrame({"user_id": [f"u{n}" for n in range(40)], "item_id": [f"i{n % 8}" for n in range(40)]})
+    config = replace(QUICK, test="none", reranker="none", k=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        run = run_of(td.from_frames(log), config, tmp_path / "run")
+    assert run.recommender.ranker is None
+    assert any("train a ranker on (0, at least 30)" in line for line in run.announcements)
+
+
+def test_probabilities_are_for_users_who_want_none_of_the_candidates_too(shop, tmp_path, monkeypatch):
+    made, asked = [], []
+    real = ranking.ranking_lists
+
+    def watch(*args, **kwargs):
+        made.append(real(*args, **kwargs))
+        return made[0]
+
+    def calibrate(self, lists):
+        asked.append(lists)
+
+    monkeypatch.setattr(ranking, "ranking_lists", watch)
+    monkeypatch.setattr(Ranker, "calibrate", calibrate)
+    monkeypatch.setattr(ranking, "FEWEST_USERS", 10)
+    met = []
+    monkeypatch.setattr(Ranker, "fit", lambda self, lists, **kwargs: met.append(lists))
+    run_of(shop, replace(QUICK, num_candidates=8), tmp_path / "run")
+    wants, held = made[0].label.any(axis=1), asked[0].label.any(axis=1)
+    # A tenth of those who want something, and a tenth of the others.
+    assert (~wants).sum() > 10
+    assert held.sum() == round(0.1 * wants.sum())
+    assert (~held).sum() == round(0.1 * (~wants).sum())
+    assert not np.isin(asked[0].user, met[0].user).any()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,12 @@ class CandidatePool:
             recommender: With a ranker or without.
             users: Int32 [users], rows.
             k: Length of the page: there are at least so many candidates.
+
+        Raises:
+            ValueError: If there are no users.
         """
+        if not len(users):
+            raise ValueError("users: expected at least one, got none")
         wanted = min(max(k, recommender.num_candidates), len(recommender.catalog))
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
@@ -116,7 +121,9 @@ class CandidatePool:
 def _said(recommender: Recommender, query: dict, rows: tf.Tensor, scores: tf.Tensor) -> tuple[dict, dict]:
     """Returns the scores of each stage, and what the ranker foresees."""
     stages, predictions = {"retrieval": scores}, {}
-    if (ranker := recommender.ranker) is not None:
+    # In the graph, and AutoGraph knows no assignment in a condition.
+    ranker = recommender.ranker
+    if ranker is not None:
         stages["ranking"] = recommender.candidate_scores(query, rows, scores)
         signals = recommender.signals(query, rows)
         predictions = ranker.predictions(as_read_by(ranker, query), rows, signals)

@@ -19,7 +19,7 @@ from tfrec_div.training.run_directory import RunDirectory
 SIGNALS = ("ease",)
 # Users whose list has something to learn from: fewer are too few to learn an order of.
 FEWEST_USERS = 30
-# Share of the users whom training does not meet, and probabilities are calibrated by.
+# Share of the users whom training does not meet, and by whom probabilities are calibrated.
 HELD_OUT = 0.1
 # There are as many lists as users: after more epochs a ranker knows them by heart.
 EPOCHS = 10
@@ -69,18 +69,22 @@ def train_ranker(
     """
     if run.ranker.is_file():
         return keras.models.load_model(run.ranker, compile=False)
-    retriever = weighted(weights, earlier.model)
-    lists = ranking_lists(
-        retriever, earlier.before, earlier.after, num_candidates=config.num_candidates, seed=config.seed
-    )
-    lists = lists.take(np.flatnonzero(lists.label.any(axis=1)))
-    if len(lists.user) < FEWEST_USERS:
+    wanting = others = np.zeros(0, np.int64)
+    # Users of a single interaction leave nothing to hold out.
+    if len(earlier.after.interactions):
+        retriever = weighted(weights, earlier.model)
+        lists = ranking_lists(
+            retriever, earlier.before, earlier.after, num_candidates=config.num_candidates, seed=config.seed
+        )
+        wants = lists.label.any(axis=1)
+        wanting, others = np.flatnonzero(wants), np.flatnonzero(~wants)
+    if len(wanting) < FEWEST_USERS:
         announce(
             f"There are too few users who wanted something of the candidates to train a ranker on "
-            f"({len(lists.user)}, at least {FEWEST_USERS}): the retriever's order stays."
+            f"({len(wanting)}, at least {FEWEST_USERS}): the retriever's order stays."
         )
         return None
-    say(f"Training a ranker on the candidates of {len(lists.user)} users ...")
+    say(f"Training a ranker on the candidates of {len(wanting)} users ...")
     keras.utils.set_random_seed(config.seed)
     ranker = Ranker(
         retriever.schema,
@@ -89,12 +93,15 @@ def train_ranker(
         features=FEATURES,
         content=retriever if retriever.content_model is not None else None,
     )
-    fit, held = lists.split(HELD_OUT, seed=config.seed)
+    fit, held = lists.take(wanting).split(HELD_OUT, seed=config.seed)
+    # Nothing is learned of an order from users who wanted none of the candidates; but probabilities are for them, too.
+    others = np.random.default_rng(config.seed).permutation(others)[: round(HELD_OUT * len(others))]
+    asked = lists.take(np.append(np.flatnonzero(np.isin(lists.user, held.user)), others))
     ranker.compile()
     ranker.adapt(fit)
     before = _ndcg(ranker, held)
     ranker.fit(fit, epochs=EPOCHS, verbose=0)
-    ranker.calibrate(held)
+    ranker.calibrate(asked)
     announce(
         f"The ranker takes the NDCG@10 of {config.num_candidates} candidates from {before:.4f} to "
         f"{_ndcg(ranker, held):.4f} on {len(held.user)} users that it has not met."
