@@ -11,7 +11,7 @@ import pytest
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.errors import DataError
 from tfrec_div.data.frames import from_frames
-from tfrec_div.models import encoder_decoder
+from tfrec_div.models import behavior_examples
 from tfrec_div.models.behavior_examples import draw_masked
 from tfrec_div.models.encoder_decoder import EncoderDecoder
 from tfrec_div.models.user_histories import UserHistories
@@ -263,7 +263,7 @@ def masking(monkeypatch, where):
         assert there.numpy().tolist() == (np.array(LATEST_FIRST) >= 0).tolist()
         return tf.constant(where)
 
-    monkeypatch.setattr(encoder_decoder, "draw_masked", drawn)
+    monkeypatch.setattr(behavior_examples, "draw_masked", drawn)
 
 
 def test_masked_tokens_are_asked_for_and_not_read(ring, monkeypatch):
@@ -343,21 +343,21 @@ def test_training_on_noise_stays_at_the_entropy_unless_targets_leak(mode, noise,
     honest = model.fit(noise.batches(200), verbose=0).history["loss"][0]
     assert honest > entropy - 0.02
     if mode == "next":
-        queries = EncoderDecoder._queries
+        queries = EncoderDecoder.query_vectors
 
         def leaky(self, query, training=None):
             rows = tf.concat([query["item_id"][:, :1], query["history"]], axis=1)
             strength = tf.concat([tf.ones_like(query["weight"][:, :1]), query["history_weight"]], axis=1)
             return queries(self, {"history": rows, "history_weight": strength}, training)
 
-        monkeypatch.setattr(EncoderDecoder, "_queries", leaky)
+        monkeypatch.setattr(EncoderDecoder, "query_vectors", leaky)
     else:
-        states = EncoderDecoder._states
+        states = EncoderDecoder.states
 
         def unmasked(self, steps, masked, training):
             return states(self, steps, tf.zeros_like(masked), training)
 
-        monkeypatch.setattr(EncoderDecoder, "_states", unmasked)
+        monkeypatch.setattr(EncoderDecoder, "states", unmasked)
     model.train_function = None
     leaked = model.fit(noise.batches(200), epochs=3, verbose=0).history["loss"][-1]
     assert leaked < entropy - 0.5

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfrec_div._keras import tf
+
+if TYPE_CHECKING:
+    from tfrec_div.models.encoder_decoder import EncoderDecoder
 
 # Of the sequences that are masked, the share of which the latest item alone is, as when the model is asked.
 LATEST_ALONE = 0.2
@@ -109,3 +112,44 @@ def balanced(weight: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
     """
     count = tf.reduce_sum(tf.cast(there, tf.float32), axis=1, keepdims=True)
     return weight * tf.maximum(count, 1.0) ** USER_BALANCE
+
+
+def ask_what_comes(model: EncoderDecoder, inputs: dict[str, tf.Tensor], training: bool) -> Examples:
+    """Asks for the items that come after histories.
+
+    Args:
+        model: That is asked.
+        inputs: As of `UserHistories`.
+        training: Whether dropout is active.
+    """
+    targets = inputs["item_id"]
+    at = tf.where(targets >= 0)
+    return Examples(
+        tf.gather(model.query_vectors(inputs, training), at[:, 0]),
+        tf.gather_nd(targets, at),
+        tf.gather_nd(balanced(inputs["weight"], targets >= 0), at),
+        tf.gather(inputs["history"], at[:, 0]),
+    )
+
+
+def ask_masked(
+    model: EncoderDecoder, inputs: dict[str, tf.Tensor], share: float, seed: tf.Tensor
+) -> Examples:
+    """Masks tokens of whole sequences, what comes after the cut included, and asks for them; dropout is active.
+
+    Args:
+        model: That is asked.
+        inputs: As of `UserHistories`.
+        share: Of the tokens that are masked, in (0, 1).
+        seed: Int [2], of the draw.
+    """
+    steps = whole_sequences(inputs, model.max_history + 1)
+    masked = draw_masked(steps.strength > 0, share, seed)
+    at = tf.where(masked)
+    states = model.states(steps, masked, training=True)
+    return Examples(
+        model.decode(tf.gather_nd(states, at), training=True),
+        tf.gather_nd(steps.rows, at),
+        tf.gather_nd(balanced(steps.strength, masked), at),
+        tf.gather(tf.where(masked, -1, steps.rows), at[:, 0]),
+    )

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.batches import Batches
@@ -14,40 +11,22 @@ from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.schema import Schema
 from tfrec_div.draws import counted_step, step_seed
 from tfrec_div.index.brute_force import BruteForce
-from tfrec_div.models.arguments import check_number
-from tfrec_div.models.behavior_examples import (
-    Examples,
-    Sequences,
-    balanced,
-    draw_masked,
-    what_is_there,
-    whole_sequences,
-)
+from tfrec_div.models.behavior_examples import Examples, Sequences, ask_masked, ask_what_comes, what_is_there
+from tfrec_div.models.encoder_decoder_arguments import FULL_LIMIT, checked_arguments, frozen_text_encoder
+from tfrec_div.models.encoder_decoder_data import adapt_encoder_decoder
+from tfrec_div.models.encoder_decoder_loss import loss_over_all, loss_over_some, task_of
+from tfrec_div.models.encoder_decoder_parts import decoder_of, encoder_of, texts_of
+from tfrec_div.models.layers_in_config import deserialized, serialized
 from tfrec_div.models.retrieval_model import RetrievalModel
 from tfrec_div.models.retriever import mask_scores
-from tfrec_div.models.user_histories import UserHistories, users_to_learn_from
-from tfrec_div.precision import check_precision, precision_scope
-from tfrec_div.tasks.binary import BinaryOverItems
-from tfrec_div.tasks.masking import without_unmet
+from tfrec_div.models.user_histories import UserHistories
+from tfrec_div.precision import precision_scope
 from tfrec_div.tasks.negatives import UniformNegatives
 from tfrec_div.tasks.replicas import sum_replicas
-from tfrec_div.tasks.retrieval import FullSoftmax, InBatchSoftmax
 from tfrec_div.tasks.sampling import NegativeSampling
 from tfrec_div.towers.behavior_bag import BehaviorBag
-from tfrec_div.towers.behavior_sequence import BehaviorSequence
-from tfrec_div.towers.dropout import RepeatableDropout
 from tfrec_div.towers.history.base import places
-from tfrec_div.towers.item_tower import encode_contents, is_trained
 from tfrec_div.towers.text import TextEncoder
-from tfrec_div.towers.token_texts import TokenTexts
-
-CHOICES = {
-    "encoder": ("bert", "mlp"),
-    "mode": ("next", "masked"),
-    "loss": ("softmax", "binary"),
-    "sampling": ("auto", "full", "sampled"),
-}
-FULL_LIMIT = 10_000
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -122,78 +101,48 @@ class EncoderDecoder(RetrievalModel):
         precision: str | None = None,
         **kwargs,
     ):
-        precision = precision or keras.mixed_precision.global_policy().name
-        check_precision(precision)
-        super().__init__(**{"dtype": precision, **kwargs})
-        if mode is None:
-            mode = "next" if encoder == "mlp" else "masked"
-        given = {"encoder": encoder, "mode": mode, "loss": loss, "sampling": sampling}
-        for name, value in given.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f"{name}: expected one of {list(CHOICES[name])}, got {value!r}")
-        if mode == "masked" and encoder == "mlp":
-            raise ValueError(
-                "mode: expected 'next' with the encoder 'mlp', which has no positions, got 'masked'"
-            )
-        counts = {
-            "negatives": negatives,
-            "text_dim": text_dim,
-            "embedding_dim": embedding_dim,
-            "num_blocks": num_blocks,
-            "num_heads": num_heads,
-            "max_history": max_history,
-            "batch_users": batch_users,
-        }
-        for name, number in counts.items():
-            check_number(name, number, lambda value: value >= 1, "at least 1", whole=True)
-        for number in hidden_units:
-            check_number("hidden_units", number, lambda value: value >= 1, "at least 1 each", whole=True)
-        check_number("masked_share", masked_share, lambda value: 0 < value < 1, "a share in (0, 1)")
-        check_number("dropout", dropout, lambda value: 0 <= value < 1, "a share in [0, 1)")
-        self.schema, self.max_history, self.embedding_dim = schema, max_history, embedding_dim
-        self.mode = mode
-        self.text_encoder = TextEncoder.from_pretrained(text) if isinstance(text, str) else text
-        if self.text_encoder is not None and is_trained(self.text_encoder):
-            raise ValueError("text: expected a frozen encoder, got one with trainable layers")
-        if self.text_encoder is not None and not schema.features_of("item", "text"):
-            raise ValueError("text: expected a schema whose items have a text, got one without")
-        self._arguments: dict[str, Any] = {
-            **given,
-            **counts,
-            "hidden_units": tuple(hidden_units),
-            "masked_share": masked_share,
-            "dropout": dropout,
-            "precision": precision,
-        }
+        given = checked_arguments(
+            {
+                "encoder": encoder,
+                "mode": mode,
+                "loss": loss,
+                "sampling": sampling,
+                "negatives": negatives,
+                "text_dim": text_dim,
+                "embedding_dim": embedding_dim,
+                "num_blocks": num_blocks,
+                "num_heads": num_heads,
+                "hidden_units": hidden_units,
+                "masked_share": masked_share,
+                "dropout": dropout,
+                "max_history": max_history,
+                "batch_users": batch_users,
+                "precision": precision or keras.mixed_precision.global_policy().name,
+            }
+        )
+        super().__init__(**{"dtype": given["precision"], **kwargs})
+        self._arguments, self.schema = given, schema
+        self.max_history, self.embedding_dim = max_history, embedding_dim
+        self.mode, self.is_binary = given["mode"], loss == "binary"
+        self.text_encoder = frozen_text_encoder(text, schema)
         items = schema.num_items
-        self.encoder: BehaviorSequence | BehaviorBag
-        with precision_scope(precision):
-            if encoder == "bert":
-                # One more step for the token that stands for what comes.
-                sizes = (embedding_dim, num_blocks, num_heads, dropout, max_history + 1)
-                self.encoder = BehaviorSequence(items, *sizes, name="encoder")
-            else:
-                self.encoder = BehaviorBag(items, embedding_dim, dropout, name="encoder")
-            self.decoder = _decoder(embedding_dim, hidden_units, dropout)
-        self.texts = None
-        if self.text_encoder is not None:
-            self.texts = TokenTexts(items, self.text_encoder.dim, text_dim, embedding_dim, name="texts")
+        with precision_scope(given["precision"]):
+            self.encoder = encoder_of(items, given)
+            self.decoder = decoder_of(given)
+        self.texts = texts_of(items, self.text_encoder, given)
         # Without autocast: a probability of one in a million is zero in float16.
         kept = {"dtype": "float32", "experimental_autocast": False, "initializer": "zeros"}
-        per_item = {"shape": (items,), **kept}
+        per_item = {**kept, "shape": (items,)}
         self.item_bias = self.add_weight(name="item_bias", **per_item)
         self.item_probability = self.add_weight(name="item_probability", trainable=False, **per_item)
         # Which items training has met, and whether histories have an order; both of `adapt`.
         self.met = self.add_weight(name="met", trainable=False, **per_item)
         self.ordered = self.add_weight(name="ordered", shape=(), trainable=False, **kept)
         self.is_full = sampling == "full" or (sampling == "auto" and items <= FULL_LIMIT)
-        self.task: keras.layers.Layer
-        if loss == "binary":
-            self.task = BinaryOverItems(items)
-        else:
-            self.task = FullSoftmax() if self.is_full else InBatchSoftmax()
-        drawn = [] if self.is_full else [UniformNegatives(negatives)]
-        self.sampling = NegativeSampling(drawn, schema.num_users, items, embedding_dim + 1)
+        self.task = task_of(items, self.is_binary, self.is_full)
+        self.sampling = NegativeSampling(
+            [] if self.is_full else [UniformNegatives(negatives)], schema.num_users, items, embedding_dim + 1
+        )
         self.step = counted_step(self)
         self.index = BruteForce(embedding_dim + 1, items, dtype="float32")
         self._add_metrics()
@@ -214,7 +163,7 @@ class EncoderDecoder(RetrievalModel):
         vectors = tf.where(met[..., tf.newaxis], vectors, 0.0)
         return vectors if self.texts is None else vectors + self.texts(rows)
 
-    def _outputs(self, rows: tf.Tensor) -> tf.Tensor:
+    def last_layer(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the decoder's last layer for items int [n], float [n, dim + 1]; the last entry is the bias."""
         return tf.concat([self.tokens(rows), tf.gather(self.item_bias, rows)[:, tf.newaxis]], axis=1)
 
@@ -236,16 +185,25 @@ class EncoderDecoder(RetrievalModel):
                 rows as in the schema.
             training: Whether dropout is active.
         """
-        items = self._outputs(inputs["item_id"])
-        return tf.reduce_sum(self._queries(inputs, training) * items, axis=1)
+        queries = self.query_vectors(inputs, training)
+        return tf.reduce_sum(queries * self.last_layer(inputs["item_id"]), axis=1)
 
-    def query_vectors(self, query: dict[str, tf.Tensor]) -> tf.Tensor:
+    def query_vectors(self, query: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Encodes and decodes behaviour up to the last layer, float [batch, dim + 1].
 
         Args:
             query: `history` and `history_weight` as for a call of the model.
+            training: Whether dropout is active.
         """
-        return self._queries(query)
+        rows, strength = what_is_there(query["history"], query["history_weight"])
+        if isinstance(self.encoder, BehaviorBag):
+            hidden = self.encoder({"vectors": self.tokens(rows), "weights": strength}, training=training)
+            return self.decode(hidden, training)
+        # What comes stands before the latest item, and is masked.
+        rows = tf.pad(rows[:, : self.max_history], [[0, 0], [1, 0]], constant_values=-1)
+        strength = tf.pad(strength[:, : self.max_history], [[0, 0], [1, 0]], constant_values=1.0)
+        masked = tf.one_hot(tf.zeros_like(rows[:, 0]), tf.shape(rows)[1], True, False)
+        return self.decode(self.states(Sequences(rows, strength), masked, training)[:, 0], training)
 
     def probabilities(self, query: dict[str, tf.Tensor], exclude=None, include=None) -> tf.Tensor:
         """Returns p(y | x), float [batch, items]: 1 in sum over the items that are allowed, 0 for others.
@@ -258,27 +216,16 @@ class EncoderDecoder(RetrievalModel):
             include: Boolean [items] or [batch, items], the only rows allowed.
         """
         scores = mask_scores(self.scores(query), exclude, include)
-        return tf.sigmoid(scores) if self._arguments["loss"] == "binary" else tf.nn.softmax(scores)
+        return tf.sigmoid(scores) if self.is_binary else tf.nn.softmax(scores)
 
-    def _queries(self, query: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
-        rows, strength = what_is_there(query["history"], query["history_weight"])
-        if isinstance(self.encoder, BehaviorBag):
-            hidden = self.encoder({"vectors": self.tokens(rows), "weights": strength}, training=training)
-            return self._decode(hidden, training)
-        # What comes stands before the latest item, and is masked.
-        rows = tf.pad(rows[:, : self.max_history], [[0, 0], [1, 0]], constant_values=-1)
-        strength = tf.pad(strength[:, : self.max_history], [[0, 0], [1, 0]], constant_values=1.0)
-        masked = tf.one_hot(tf.zeros_like(rows[:, 0]), tf.shape(rows)[1], True, False)
-        return self._decode(self._states(Sequences(rows, strength), masked, training)[:, 0], training)
-
-    def _states(self, steps: Sequences, masked: tf.Tensor, training: bool | None) -> tf.Tensor:
+    def states(self, steps: Sequences, masked: tf.Tensor, training: bool | None) -> tf.Tensor:
         """Returns BERT's states of sequences some of whose steps are masked, float [batch, steps, dim]."""
         # Without an order all that is known is what is asked for and what is not.
         place = tf.where(self.ordered > 0, places(steps.strength > 0), tf.where(masked, 0, 1))
         inputs = {"vectors": self.tokens(steps.rows), "weights": steps.strength}
         return self.encoder({**inputs, "masked": masked, "places": place}, training=training)
 
-    def _decode(self, hidden: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def decode(self, hidden: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns what the MLP makes of hidden states [n, dim], and a one for the bias, float [n, dim + 1]."""
         decoded = tf.cast(self.decoder(hidden, training=training), tf.float32)
         return tf.concat([decoded, tf.ones_like(decoded[:, :1])], axis=1)
@@ -296,20 +243,7 @@ class EncoderDecoder(RetrievalModel):
         Raises:
             DataError: If no user has done enough to learn from.
         """
-        if data.schema != self.schema:
-            raise ValueError("data: its schema is not the one that the model was made with")
-        users_to_learn_from(data, ahead=True)
-        counts = data.interactions.item_counts()
-        if self.texts is not None:
-            found = encode_contents(self.text_encoder, data.catalog.texts(), cache_dir, progress)
-            self.texts.fill(found, counts > 0)
-        smoothed = (counts + 1.0) / (counts.sum() + len(counts))
-        logs = np.log(smoothed)
-        # A yes or no for each item starts as likely as it is; a softmax goes by differences alone.
-        self.item_bias.assign(logs if self._arguments["loss"] == "binary" else logs - logs.mean())
-        self.item_probability.assign(smoothed)
-        self.met.assign(counts > 0)
-        self.ordered.assign(float(data.interactions.timestamp is not None))
+        adapt_encoder_decoder(self, data, cache_dir, progress)
 
     @property
     def adapted(self) -> bool:
@@ -327,33 +261,12 @@ class EncoderDecoder(RetrievalModel):
             training: Whether tokens are masked, with that mode, and dropout is active.
         """
         if inputs["item_id"].shape.rank == 1:
-            single = {name: inputs[name][:, tf.newaxis] for name in ("item_id", "weight")}
-            inputs = {**inputs, **single}
+            inputs = {**inputs, **{name: inputs[name][:, tf.newaxis] for name in ("item_id", "weight")}}
         if training and self.mode == "masked":
-            return self._masked(inputs)
-        targets = inputs["item_id"]
-        at = tf.where(targets >= 0)
-        return Examples(
-            tf.gather(self._queries(inputs, training), at[:, 0]),
-            tf.gather_nd(targets, at),
-            tf.gather_nd(balanced(inputs["weight"], targets >= 0), at),
-            tf.gather(inputs["history"], at[:, 0]),
-        )
-
-    def _masked(self, inputs: dict[str, tf.Tensor]) -> Examples:
-        """Masks tokens of the whole sequence, what comes after the cut included."""
-        steps = whole_sequences(inputs, self.max_history + 1)
-        seed = step_seed(0, self.step)
-        self.step.assign_add(1)
-        masked = draw_masked(steps.strength > 0, self._arguments["masked_share"], seed)
-        at = tf.where(masked)
-        states = self._states(steps, masked, training=True)
-        return Examples(
-            self._decode(tf.gather_nd(states, at), training=True),
-            tf.gather_nd(steps.rows, at),
-            tf.gather_nd(balanced(steps.strength, masked), at),
-            tf.gather(tf.where(masked, -1, steps.rows), at[:, 0]),
-        )
+            seed = step_seed(0, self.step)
+            self.step.assign_add(1)
+            return ask_masked(self, inputs, self._arguments["masked_share"], seed)
+        return ask_what_comes(self, inputs, training)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the mean loss of a batch; under a strategy this replica's share, and the shares add up to it.
@@ -362,58 +275,25 @@ class EncoderDecoder(RetrievalModel):
             inputs: As of `UserHistories`; or of `Batches`, with one target each.
             training: Whether dropout is active, tokens are masked and items are sampled.
         """
-        queries, targets, weight, known = self.examples(inputs, training)
+        asked = self.examples(inputs, training)
         if training:
             # The mean of a target, whatever the number of them that users have.
-            mean = sum_replicas(tf.reduce_sum(weight)) / tf.cast(sum_replicas(tf.size(targets)), tf.float32)
-            weight /= tf.maximum(mean, 1e-6)
+            count = tf.cast(sum_replicas(tf.size(asked.targets)), tf.float32)
+            mean = sum_replicas(tf.reduce_sum(asked.weights)) / count
+            asked = asked._replace(weights=asked.weights / tf.maximum(mean, 1e-6))
         if self.is_full:
-            catalogue, rows = self.item_vectors(), tf.range(self.schema.num_items)
-            if training:
-                catalogue = without_unmet(catalogue, self.met > 0, targets)
-            if isinstance(self.task, FullSoftmax):
-                return self.task(queries, catalogue, targets, known, weight)
-            return self.task(queries, tf.gather(catalogue, targets), targets, catalogue, rows, known, weight)
-        return self._sampled_loss(inputs, queries, targets, weight, known)
-
-    def _negatives(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the vectors of random items; those that training has not met are as good as not drawn."""
-        vectors = self._outputs(rows)
-        bias = tf.where(tf.gather(self.met, rows) > 0, vectors[:, -1], -1e9)
-        return tf.concat([vectors[:, :-1], bias[:, tf.newaxis]], axis=1)
-
-    def _sampled_loss(self, inputs, queries, targets, weight, known) -> tf.Tensor:
-        vectors = self._outputs(targets)
-        drawn = self.sampling.draw(inputs)
-        if isinstance(self.task, BinaryOverItems):
-            rows = drawn["shared"]
-            return self.task(queries, vectors, targets, self._negatives(rows), rows, known, weight)
-
-        def probability_of(rows):
-            share = tf.gather(self.item_probability, rows)
-            return self.sampling.probability(share, tf.size(targets))
-
-        more = self.sampling.candidates(drawn, self._negatives, probability_of)
-        return self.task(queries, vectors, targets, probability_of(targets), weight, known, **more)
+            return loss_over_all(self, asked, training)
+        return loss_over_some(self, asked, self.sampling.draw(inputs))
 
     # ------------------------------------------------------------------ configuration
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments; those of the text tower hold its architecture and vocabulary."""
-        text = keras.layers.serialize(self.text_encoder) if self.text_encoder else None
-        return {"name": self.name, "schema": self.schema.to_json(), "text": text, **self._arguments}
+        text = serialized(text=self.text_encoder)
+        return {"name": self.name, "schema": self.schema.to_json(), **text, **self._arguments}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> EncoderDecoder:
         """Makes a model of what `get_config` returned; weights come by `load_weights`."""
-        text = keras.layers.deserialize(config["text"], custom_objects) if config["text"] else None
-        return cls(**{**config, "schema": Schema.from_json(config["schema"]), "text": text})
-
-
-def _decoder(dim: int, hidden_units: Sequence[int], dropout: float) -> keras.Sequential:
-    """Returns the MLP but for its last layer, which are the items' vectors."""
-    layers: list[keras.layers.Layer] = [keras.layers.Dense(units, "gelu") for units in hidden_units]
-    drop = RepeatableDropout(dropout, seed=6)
-    decoder = keras.Sequential([*layers, keras.layers.Dense(dim), drop], name="decoder")
-    decoder.build([None, dim])
-    return decoder
+        text = deserialized(config, ("text",), custom_objects)
+        return cls(**{**config, "schema": Schema.from_json(config["schema"]), **text})
