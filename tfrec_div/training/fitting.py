@@ -45,7 +45,7 @@ def fit_model(
     Returns:
         Losses and metrics by epoch, those of epochs before an interruption included.
     """
-    verbose = (1 if sys.stdout.isatty() else 2) if verbose is None else verbose
+    verbose = shown(verbose)
     batches = batches_of(train_part, config)
     epochs = config.epochs_for(len(train_part.interactions))
     if not isinstance(model, RetrievalModel):
@@ -78,6 +78,11 @@ def fit_model(
         verbose=verbose if chief else 0,
     )
     return checkpoints.history if chief else fitted.history
+
+
+def shown(verbose: int | None) -> int:
+    """Returns how much `fit` shows: by default a bar on a terminal, and a line an epoch elsewhere."""
+    return (1 if sys.stdout.isatty() else 2) if verbose is None else verbose
 
 
 def batches_of(data: Dataset, config: TrainConfig) -> Batches:

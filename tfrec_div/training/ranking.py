@@ -13,6 +13,7 @@ from tfrec_div.models.ranking_lists import RankingLists, ranking_lists
 from tfrec_div.storage import full_disk_as_os_error
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.earlier import EarlierModels, Weights, weighted
+from tfrec_div.training.fitting import shown
 from tfrec_div.training.run_directory import RunDirectory
 
 # Models that tell a ranker of candidates whatever chose them.
@@ -50,6 +51,7 @@ def train_ranker(
     run: RunDirectory,
     announce: Callable[[str], None],
     say: Callable[[str], None],
+    verbose: int | None = None,
 ) -> Ranker | None:
     """Trains a ranker on the candidates of an earlier retriever and on what users did with them then.
 
@@ -63,6 +65,7 @@ def train_ranker(
         run: The folder.
         announce: Called with each line that a user should find again in the run.
         say: Called with each other line for the user.
+        verbose: As for `keras.Model.fit`; by default a bar on a terminal, and a line an epoch elsewhere.
 
     Returns:
         The ranker; None where there is too little to learn from.
@@ -74,7 +77,12 @@ def train_ranker(
     if len(earlier.after.interactions):
         retriever = weighted(weights, earlier.model)
         lists = ranking_lists(
-            retriever, earlier.before, earlier.after, num_candidates=config.num_candidates, seed=config.seed
+            retriever,
+            earlier.before,
+            earlier.after,
+            num_candidates=config.num_candidates,
+            seed=config.seed,
+            progress=bool(shown(verbose)),
         )
         wants = lists.label.any(axis=1)
         wanting, others = np.flatnonzero(wants), np.flatnonzero(~wants)
@@ -100,7 +108,7 @@ def train_ranker(
     ranker.compile()
     ranker.adapt(fit)
     before = _ndcg(ranker, held)
-    ranker.fit(fit, epochs=EPOCHS, verbose=0)
+    ranker.fit(fit, epochs=EPOCHS, verbose=shown(verbose))
     ranker.calibrate(asked)
     announce(
         f"The ranker takes the NDCG@10 of {config.num_candidates} candidates from {before:.4f} to "

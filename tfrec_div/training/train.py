@@ -175,7 +175,7 @@ def _learned_earlier(
     if not ranks:
         return weights, None
     heard = with_signals(weights, config)
-    ranker = train_ranker(earlier, heard, config, run, announce, say)
+    ranker = train_ranker(earlier, heard, config, run, announce, say, verbose)
     return (heard, ranker) if ranker is not None else (weights, None)
 
 
