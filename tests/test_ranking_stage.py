@@ -155,6 +155,14 @@ def test_pages_have_the_scores_that_rank_gives(models, data):
         np.testing.assert_allclose(rec.rank(pages.user_ids, pages.item_ids), pages.scores, rtol=1e-5)
 
 
+def test_a_string_is_no_list_of_items(models, data):
+    # Its letters are items of this shop.
+    with pytest.raises(ValueError, match="expected a list of item ids for each user, got 'ab'"):
+        make(models, data).rank(["u"], ["ab"])
+    with pytest.raises(ValueError, match="expected a list of item ids for each user, got 'ab'"):
+        make(models, data).recommend(["u"], exclude={"u": "ab"})
+
+
 def test_many_users_are_ranked_in_batches(models, data):
     users = ["u", "v", "nobody"] * 100
     scores = make(models, data).rank(users, [["a"]] * 300)

@@ -52,8 +52,15 @@ def padded_rows(schema: Schema, lists: Iterable[Iterable[str]]) -> np.ndarray:
     Args:
         schema: Which knows the items.
         lists: Ids, a list after the other.
+
+    Raises:
+        ValueError: If a string stands for a list, whose letters would be taken for ids.
     """
-    ids = [list(one) for one in lists]
+    ids = []
+    for one in lists:
+        if isinstance(one, str | bytes):
+            raise ValueError(f"expected a list of item ids for each user, got {one!r}")
+        ids.append(list(one))
     padded = np.full((len(ids), max(map(len, ids), default=0)), -1, np.int32)
     for place, one in enumerate(ids):
         padded[place, : len(one)] = schema.item_rows(np.asarray(one, object))

@@ -98,6 +98,25 @@ def test_an_interrupted_run_does_not_train_the_ranker_again(shop, tmp_path, monk
     run = run_of(shop, QUICK, tmp_path / "run")
     assert counted == [1]
     assert isinstance(run.recommender.ranker, Ranker)
+    assert [line[:16] for line in run.announcements] == ["The ranker takes"]
+    assert not (tmp_path / "run" / "ranker.json").exists()
+
+
+def test_a_ranker_that_was_cut_off_while_it_was_saved_is_made_again(shop, tmp_path, monkeypatch):
+    def killed(self, path):
+        path.write_bytes(b"half of")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ranker, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_of(shop, QUICK, tmp_path / "run")
+    assert isinstance(run_of(shop, QUICK, tmp_path / "run").recommender.ranker, Ranker)
+
+
+def test_no_more_candidates_are_told_of_than_there_are_items(shop, tmp_path):
+    run = run_of(shop, replace(QUICK, num_candidates=500), tmp_path / "run")
+    assert any("of 50 candidates from" in line for line in run.announcements)
 
 
 def test_behind_an_ensemble_it_reads_what_each_member_says(shop, tmp_path):

@@ -93,8 +93,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation",
         choices=VALIDATIONS,
-        help="what the models of auto are weighed on: the last fifth of each user's training interactions, or the last "
-        f"one alone (default {default.validation})",
+        help="what the models of auto are weighed on and a ranker learns from: the last fifth of each user's training "
+        f"interactions, or the last one alone (default {default.validation})",
     )
     parser.add_argument(
         "--ranker",

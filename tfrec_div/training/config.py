@@ -80,9 +80,10 @@ class TrainConfig:
         epochs: Passes over the interactions; None is 5, and up to 10 where there are few of them.
         batch_size: Interactions a step.
         test: What is held out to evaluate on: a split's name, or "none".
-        validation: What the models of "auto" are weighed on, held out from the training part: "temporal", the last
-            fifth of each user's interactions, for what a user will want in the time to come; or "leave_one_out", the
-            last one, liked or not, for what comes next.
+        validation: What the models of "auto" are weighed on and a ranker learns from, held out from the training part:
+            "temporal", the last fifth of each user's interactions, for what a user will want in the time to come; or
+            "leave_one_out", the last one, for what comes next. There models are weighed on it liked or not; a ranker
+            learns what is relevant of it either way.
         test_fraction: Share that the split holds out, where it has one.
         reranker: Re-ranker of the pages, out of `RERANKERS`.
         reranker_options: Further arguments of the re-ranker's class, such as `{"window": 5}`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +15,7 @@ from tfrec_div.storage import full_disk_as_os_error
 from tfrec_div.training.config import TrainConfig
 from tfrec_div.training.earlier import EarlierModels, Weights, weighted
 from tfrec_div.training.fitting import shown
-from tfrec_div.training.run_directory import RunDirectory
+from tfrec_div.training.run_directory import RunDirectory, write_json
 
 # Models that tell a ranker of candidates whatever chose them.
 SIGNALS = ("ease",)
@@ -70,7 +71,8 @@ def train_ranker(
     Returns:
         The ranker; None where there is too little to learn from.
     """
-    if run.ranker.is_file():
+    if run.ranker.is_file() and run.ranker_worth.is_file():
+        announce(json.loads(run.ranker_worth.read_text("utf-8")))
         return keras.models.load_model(run.ranker, compile=False)
     wanting = others = np.zeros(0, np.int64)
     # Users of a single interaction leave nothing to hold out.
@@ -110,12 +112,15 @@ def train_ranker(
     before = _ndcg(ranker, held)
     ranker.fit(fit, epochs=EPOCHS, verbose=shown(verbose))
     ranker.calibrate(asked)
-    announce(
-        f"The ranker takes the NDCG@10 of {config.num_candidates} candidates from {before:.4f} to "
+    worth = (
+        f"The ranker takes the NDCG@10 of {lists.candidates.shape[1]} candidates from {before:.4f} to "
         f"{_ndcg(ranker, held):.4f} on {len(held.user)} users that it has not met."
     )
+    announce(worth)
     with full_disk_as_os_error(run.ranker):
         ranker.save(run.ranker)
+    # Last, so that a ranker which was cut off while it was written is not read.
+    write_json(run.ranker_worth, worth)
     return ranker
 
 

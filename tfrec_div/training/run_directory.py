@@ -77,6 +77,11 @@ class RunDirectory:
         return self.path / "ranker.keras"
 
     @property
+    def ranker_worth(self) -> Path:
+        """What the ranker was said to be worth; there when the ranker is complete."""
+        return self.path / "ranker.json"
+
+    @property
     def announcements(self) -> Path:
         """What a user should know of how it was trained."""
         return self.path / "announcements.json"

@@ -146,7 +146,8 @@ def train(
         shutil.rmtree(draft, ignore_errors=True)
     recommender.save(run.recommender)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
-    run.ranker.unlink(missing_ok=True)
+    for file in (run.ranker, run.ranker_worth):
+        file.unlink(missing_ok=True)
     recommender.update_histories(train_part.interactions)
     return TrainedRun(run, recommender, train_part, test_part, history, announcements)
 
