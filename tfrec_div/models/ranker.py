@@ -182,7 +182,7 @@ class Ranker(LearnsFromLists):
         """
         data = lists.history
         check_lists(lists, self.schema, self.signal_names, self.features.knows_users)
-        self.features.fill(data)
+        self.features.fill(data, (lists.user, lists.candidates) if lists.shown else None)
         encoded = data.catalog.encoded()
         self.cross.fill(data.interactions.item_counts(), {name: encoded[name] for name in self.cross.codes})
         if "rating" in self.tasks:

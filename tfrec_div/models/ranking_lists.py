@@ -40,6 +40,8 @@ class RankingLists:
         batch_size: Lists a batch.
         shuffle: Whether each epoch has its own order, a function of `seed` and the epoch's number only.
         seed: Seed of the order.
+        shown: Whether candidates are what users were shown: these users and items have ids, though `history` may not
+            have them.
     """
 
     history: Dataset
@@ -54,6 +56,7 @@ class RankingLists:
     batch_size: int = 64
     shuffle: bool = True
     seed: int = 0
+    shown: bool = False
 
     def __post_init__(self):
         if self.batch_size < 1:
