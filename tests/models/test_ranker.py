@@ -398,3 +398,39 @@ def test_a_learning_rate_that_was_given_is_given_again(split, lists, tmp_path):
     again = keras.models.load_model(tmp_path / "ranker.keras")
     assert again.get_compile_config() == {"optimizer": 0.03}
     assert float(again.optimizer.learning_rate(0)) == pytest.approx(0.03)
+
+
+def test_lists_of_another_kind_are_refused_later_too(split, lists):
+    """What is refused before the first training is refused afterwards, when the ranker has been adapted."""
+    ranker = make(split, lists, **PLAIN)
+    ranker.fit(lists, epochs=1, verbose=0)
+    other = replace(lists, signal_names=("a", "b", "c"))
+    for ask in (ranker.fit, ranker.evaluate, ranker.calibrate):
+        with pytest.raises(ValueError, match=r"lists: expected the signals .* got \['a', 'b', 'c'\]"):
+            ask(other)
+    with pytest.raises(ValueError, match="lists: expected the signals"):
+        ranker.fit(lists, validation_data=other, verbose=0)
+    rating = Ranker(split[0].schema, tasks=("relevance", "rating"), embedding_dim=4, hidden_units=(8,))
+    rating.fit(rated_lists(*split), verbose=0)
+    with pytest.raises(ValueError, match="features: expected none of 'user_id'"):
+        rating.fit(rated_lists(split[0]), verbose=0)
+
+
+def test_no_list_at_all_is_refused(split, lists):
+    none = lists.take(np.zeros(len(lists.user), bool))
+    for ask in (make(split, lists).fit, make(split, lists).calibrate, make(split, lists).evaluate):
+        with pytest.raises(ValueError, match="lists: expected at least one, got none"):
+            ask(none)
+
+
+def test_parts_of_another_catalogue_are_refused(split, lists):
+    small = make_synthetic(num_users=9, num_items=8, ratings=True, images=False)
+    with pytest.raises(ValueError, match="rater: expected one of the ranker's schema, got another"):
+        Ranker(split[0].schema, rater=RatingModel(small.schema))
+    with pytest.raises(ValueError, match="data: expected the schema that the ranker was made with"):
+        make(split, lists).refreshed(small)
+    with pytest.raises(ValueError, match="max_history: expected at least 0, got -1"):
+        Ranker(split[0].schema, max_history=-1)
+    ranker = Ranker(split[0].schema, content={"text": 6, "image": 3})
+    with pytest.raises(ValueError, match=r"vectors: expected the shapes .*'image': \[30, 3\].* got .*\[20, 6\]"):
+        ranker.set_content({"text": np.ones((20, 6))})
