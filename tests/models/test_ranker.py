@@ -434,3 +434,31 @@ def test_parts_of_another_catalogue_are_refused(split, lists):
     ranker = Ranker(split[0].schema, content={"text": 6, "image": 3})
     with pytest.raises(ValueError, match=r"vectors: expected the shapes .*'image': \[30, 3\].* got .*\[20, 6\]"):
         ranker.set_content({"text": np.ones((20, 6))})
+
+
+def test_propensities_weigh_no_miss_under_cross_entropy(split, lists):
+    """A click where every other one looks is two clicks less one miss; a miss is one miss anywhere."""
+    ranker = make(split, lists, loss="binary_cross_entropy", residual=False, **PLAIN)
+    ranker.adapt(lists)
+    batch = batch_of(lists)
+    batch["propensity"] = tf.fill(lists.candidates.shape, 0.5)
+    for label in (0.0, 1.0):
+        given = {**batch, "label": tf.fill(lists.candidates.shape, label)}
+        # The loss of a score of 0 is ln 2, whatever the label weighs; its slope is 1/2 - 2 label.
+        with tf.GradientTape() as tape:
+            loss = ranker.compute_loss(given)
+        slope = tape.gradient(loss, ranker.outputs_of.heads["relevance"].bias)
+        assert float(loss) == pytest.approx(np.log(2), rel=1e-5)
+        assert float(slope[0]) == pytest.approx(0.5 - 2 * label, rel=1e-4)
+
+
+def test_a_batch_without_anything_relevant_says_nothing_of_that_tasks_variance(split, lists):
+    ranker = make(split, lists, tasks=("relevance", "rating"), **PLAIN)
+    ranker.adapt(lists)
+    batch = batch_of(lists)
+    variances = ranker.outputs_of.uncertainty.log_variances
+    with tf.GradientTape() as tape:
+        loss = ranker.compute_loss({**batch, "label": tf.zeros_like(batch["label"])})
+    slopes = tape.gradient(loss, variances)
+    assert float(slopes["relevance"]) == 0.0
+    assert float(slopes["rating"]) != 0.0
