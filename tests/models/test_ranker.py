@@ -432,7 +432,9 @@ def test_parts_of_another_catalogue_are_refused(split, lists):
     with pytest.raises(ValueError, match="max_history: expected at least 0, got -1"):
         Ranker(split[0].schema, max_history=-1)
     ranker = Ranker(split[0].schema, content={"text": 6, "image": 3})
-    with pytest.raises(ValueError, match=r"vectors: expected the shapes .*'image': \[30, 3\].* got .*\[20, 6\]"):
+    with pytest.raises(
+        ValueError, match=r"vectors: expected the shapes .*'image': \[30, 3\].* got .*\[20, 6\]"
+    ):
         ranker.set_content({"text": np.ones((20, 6))})
 
 

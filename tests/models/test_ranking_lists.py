@@ -208,5 +208,5 @@ def test_an_event_that_is_called_as_a_column_does_not_take_its_place():
     assert sorted(lists.more) == ["purchase", "view"]
     batch = next(iter(lists))
     assert batch["rating"].numpy().tolist() == [[4.0, 2.0]]
-    with pytest.raises(ValueError, match="more: expected other names than .* got 'rating'"):
+    with pytest.raises(ValueError, match=r"more: expected other names than .* got 'rating'"):
         replace(lists, more={"rating": lists.label})

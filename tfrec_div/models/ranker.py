@@ -173,7 +173,9 @@ class Ranker(LearnsFromLists):
         Raises:
             ValueError: Other names or shapes than `content` says.
         """
-        check_content(vectors, {name: (self.schema.num_items, view.input_dim) for name, view in self.views.items()})
+        check_content(
+            vectors, {name: (self.schema.num_items, view.input_dim) for name, view in self.views.items()}
+        )
         for name, view in self.views.items():
             view.adapt(vectors[name])
             rows = view(tf.constant(vectors[name], tf.float32)).numpy()
