@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.features import Category, Number, Timestamp
