@@ -231,3 +231,10 @@ def test_other_arguments_are_checked():
         rmse(np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match="scores must be numbers"):
         auc(np.array([np.nan, 1.0]), np.array([1, 0]))
+
+
+def test_a_candidate_at_minus_infinity_ties_with_no_masked_one():
+    scores, labels = np.array([[1.0, -np.inf, 0.0, 5.0]]), np.array([[0, 1, 0, 0]])
+    mask = np.array([[1, 1, 0, 0]], bool)
+    # The second of two places: 1 / log2(3).
+    np.testing.assert_allclose(pool_ndcg(scores, labels, mask), [0.63092975], rtol=1e-7)

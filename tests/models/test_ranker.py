@@ -398,3 +398,69 @@ def test_a_learning_rate_that_was_given_is_given_again(split, lists, tmp_path):
     again = keras.models.load_model(tmp_path / "ranker.keras")
     assert again.get_compile_config() == {"optimizer": 0.03}
     assert float(again.optimizer.learning_rate(0)) == pytest.approx(0.03)
+
+
+def test_lists_of_another_kind_are_refused_later_too(split, lists):
+    """What is refused before the first training is refused afterwards, when the ranker has been adapted."""
+    ranker = make(split, lists, **PLAIN)
+    ranker.fit(lists, epochs=1, verbose=0)
+    other = replace(lists, signal_names=("a", "b", "c"))
+    for ask in (ranker.fit, ranker.evaluate, ranker.calibrate):
+        with pytest.raises(ValueError, match=r"lists: expected the signals .* got \['a', 'b', 'c'\]"):
+            ask(other)
+    with pytest.raises(ValueError, match="lists: expected the signals"):
+        ranker.fit(lists, validation_data=other, verbose=0)
+    rating = Ranker(split[0].schema, tasks=("relevance", "rating"), embedding_dim=4, hidden_units=(8,))
+    rating.fit(rated_lists(*split), verbose=0)
+    with pytest.raises(ValueError, match="features: expected none of 'user_id'"):
+        rating.fit(rated_lists(split[0]), verbose=0)
+
+
+def test_no_list_at_all_is_refused(split, lists):
+    none = lists.take(np.zeros(len(lists.user), bool))
+    for ask in (make(split, lists).fit, make(split, lists).calibrate, make(split, lists).evaluate):
+        with pytest.raises(ValueError, match="lists: expected at least one, got none"):
+            ask(none)
+
+
+def test_parts_of_another_catalogue_are_refused(split, lists):
+    small = make_synthetic(num_users=9, num_items=8, ratings=True, images=False)
+    with pytest.raises(ValueError, match="rater: expected one of the ranker's schema, got another"):
+        Ranker(split[0].schema, rater=RatingModel(small.schema))
+    with pytest.raises(ValueError, match="data: expected the schema that the ranker was made with"):
+        make(split, lists).refreshed(small)
+    with pytest.raises(ValueError, match="max_history: expected at least 0, got -1"):
+        Ranker(split[0].schema, max_history=-1)
+    ranker = Ranker(split[0].schema, content={"text": 6, "image": 3})
+    with pytest.raises(
+        ValueError, match=r"vectors: expected the shapes .*'image': \[30, 3\].* got .*\[20, 6\]"
+    ):
+        ranker.set_content({"text": np.ones((20, 6))})
+
+
+def test_propensities_weigh_no_miss_under_cross_entropy(split, lists):
+    """A click where every other one looks is two clicks less one miss; a miss is one miss anywhere."""
+    ranker = make(split, lists, loss="binary_cross_entropy", residual=False, **PLAIN)
+    ranker.adapt(lists)
+    batch = batch_of(lists)
+    batch["propensity"] = tf.fill(lists.candidates.shape, 0.5)
+    for label in (0.0, 1.0):
+        given = {**batch, "label": tf.fill(lists.candidates.shape, label)}
+        # The loss of a score of 0 is ln 2, whatever the label weighs; its slope is 1/2 - 2 label.
+        with tf.GradientTape() as tape:
+            loss = ranker.compute_loss(given)
+        slope = tape.gradient(loss, ranker.outputs_of.heads["relevance"].bias)
+        assert float(loss) == pytest.approx(np.log(2), rel=1e-5)
+        assert float(slope[0]) == pytest.approx(0.5 - 2 * label, rel=1e-4)
+
+
+def test_a_batch_without_anything_relevant_says_nothing_of_that_tasks_variance(split, lists):
+    ranker = make(split, lists, tasks=("relevance", "rating"), **PLAIN)
+    ranker.adapt(lists)
+    batch = batch_of(lists)
+    variances = ranker.outputs_of.uncertainty.log_variances
+    with tf.GradientTape() as tape:
+        loss = ranker.compute_loss({**batch, "label": tf.zeros_like(batch["label"])})
+    slopes = tape.gradient(loss, variances)
+    assert float(slopes["relevance"]) == 0.0
+    assert float(slopes["rating"]) != 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,3 +172,41 @@ def test_wrong_arguments_are_named(shop, popular):
         )
     with pytest.raises(ValueError, match="test: expected a share between 0 and 1, got 1"):
         lists.split(1)
+
+
+def test_missed_targets_that_the_user_has_had_before_are_not_added():
+    log = pd.DataFrame(
+        {"user_id": list("uuvvuvv"), "item_id": list("abcdafc"), "timestamp": [1, 2, 1, 2, 9, 9, 9]}
+    )
+    data = from_frames(log, items=pd.DataFrame({"item_id": list("abcdef")}))
+    late = data.interactions.timestamp >= 9
+    before, after = (data.subset(data.interactions.take(rows)) for rows in (~late, late))
+    model = MostPopular(data.schema)
+    model.fit(before.batches(8))
+    plain, added = (
+        ranking_lists(model, before, after, num_candidates=2, add_missed=add) for add in (False, True)
+    )
+    ids = np.append(before.catalog.ids, "-")
+    # u's only target, a, is in the history; of v's two, c is.
+    assert added.candidates[0].tolist() == plain.candidates[0].tolist()
+    assert ids[added.candidates[1]].tolist() == [ids[plain.candidates[1, 0]], "f"]
+    assert added.label.tolist() == [[0, 0], [0, 1]]
+
+
+def test_an_event_that_is_called_as_a_column_does_not_take_its_place():
+    log = pd.DataFrame(
+        {
+            "user_id": ["u"] * 4,
+            "item_id": list("abcd"),
+            "event": ["view", "view", "rating", "purchase"],
+            "rating": [np.nan, np.nan, 4.0, 2.0],
+            "timestamp": [1, 2, 3, 4],
+        }
+    )
+    data = from_frames(log)
+    lists = rated_lists(data)
+    assert sorted(lists.more) == ["purchase", "view"]
+    batch = next(iter(lists))
+    assert batch["rating"].numpy().tolist() == [[4.0, 2.0]]
+    with pytest.raises(ValueError, match=r"more: expected other names than .* got 'rating'"):
+        replace(lists, more={"rating": lists.label})

@@ -8,6 +8,7 @@ import pytest
 
 from tfrec_div import EASE, from_frames
 from tfrec_div._keras import keras, tf
+from tfrec_div.metrics import auc
 from tfrec_div.models.ranker import Ranker
 from tfrec_div.models.shown_lists import shown_lists
 from tfrec_div.tasks.ranking.propensity import PositionPropensities
@@ -105,3 +106,55 @@ def test_clicks_by_their_propensities_tell_what_is_wanted_and_clicks_alone_what_
     batch = next(iter(lists.take([0])))
     best = int(ranker.foreseen(batch)["relevance"].numpy()[0].argmax())
     assert names(data, lists.candidates[:1])[0][best] == first
+
+
+def test_how_pages_were_answered_is_not_told_by_what_is_popular():
+    """Items at random, clicked at random: nothing of held-out clicks can be foretold."""
+    random = np.random.default_rng(0)
+    pages = 800
+    shown = pd.DataFrame(
+        {
+            "user_id": np.repeat([f"u{p % 50}" for p in range(pages)], 4),
+            "item_id": [f"i{item}" for item in random.integers(0, 1500, 4 * pages)],
+            "timestamp": np.repeat(np.arange(pages) * 10, 4),
+            "position": np.tile([1, 2, 3, 4], pages),
+            "clicked": (random.random(4 * pages) < 0.3).astype(int),
+        }
+    )
+    clicks = shown[shown["clicked"] == 1][["user_id", "item_id", "timestamp"]]
+    catalogue = pd.DataFrame({"item_id": [f"i{item}" for item in range(1500)]})
+    data = from_frames(clicks, items=catalogue, impressions=shown)
+    fit, held = shown_lists(data, unbiased=False).split(0.4)
+    keras.utils.set_random_seed(0)
+    ranker = Ranker(data.schema, features=("item_id",), history=None, hidden_units=(8,), dropout=0.0)
+    ranker.compile(1e-2)
+    ranker.fit(fit, epochs=3, verbose=0)
+    scores = np.concatenate([ranker.foreseen(batch)["relevance"].numpy() for batch in held])
+    labels = np.concatenate([batch["label"].numpy() for batch in held])
+    assert abs(auc(scores, labels) - 0.5) < 0.06
+    # Who was shown in training is known by an id, clicked or not.
+    rows = np.unique(fit.candidates)
+    assert (ranker.features.item_table.values["item_id"].numpy()[rows + 1] == rows + 1).all()
+
+
+def test_interactions_before_the_first_page_with_their_item_are_popular(data):
+    lists = shown_lists(data)
+    # u did a, b, c at 10, 20, 30 and was shown them from 25, 20, 20 on; nobody showed v the a.
+    assert names(data, [lists.history.interactions.item]) == [["a", "a"]]
+
+
+def test_what_has_no_time_is_history_where_it_answers_no_page():
+    untimed = from_frames(
+        LOG.drop(columns="timestamp"), items=pd.DataFrame({"item_id": list("abcd")}), impressions=PAGES
+    )
+    lists = shown_lists(untimed, max_history=2)
+    # All of u's items were on pages, v's was not.
+    assert names(untimed, lists.before[0]) == [["", ""], ["", ""], ["a", ""]]
+
+
+def test_a_retriever_reads_all_the_history_that_it_reads_in_use(data):
+    model = EASE(data.schema, l2=1.0)
+    model.fit(data)
+    short, long = (shown_lists(data, model, max_history=steps) for steps in (1, 3))
+    np.testing.assert_array_equal(short.signals, long.signals)
+    assert names(data, short.before[0]) == [["a"], ["b"], [""]]

@@ -192,8 +192,9 @@ def pool_ndcg(
     gains = np.where(mask, np.exp2(labels) - 1.0 if gain == "exponential" else labels, 0.0)
     discounts = rank_discount(width)
     discounts[width if k is None else k :] = 0.0
-    order = np.argsort(np.where(mask, -scores, np.inf), axis=1, kind="stable")
-    ordered = np.take_along_axis(np.where(mask, scores, -np.inf), order, axis=1)
+    order = np.lexsort((np.where(mask, -scores, 0.0), ~mask), axis=1)
+    # No candidate ties with what is masked, not even at minus infinity.
+    ordered = np.take_along_axis(np.where(mask, scores, np.nan), order, axis=1)
     won = np.take_along_axis(gains, order, axis=1)
     # A tie is a run of equal scores of one user.
     first = np.ones(scores.shape, bool)

@@ -147,8 +147,9 @@ class CrossFeatures(keras.layers.Layer):
         )
         # What the candidate itself has given to its values is all of its weight.
         mine = tf.einsum("bs,bns->bn", weight, tf.cast(own, tf.float32)) * tf.cast(count > 0, tf.float32)
-        total = tf.reduce_sum(weight, axis=1, keepdims=True) - mine
-        return tf.math.divide_no_nan(tf.math.divide_no_nan(found - mine, count), tf.maximum(total, 0.0))
+        # Not the whole less its own: rounding would leave something of a history that holds nothing else.
+        total = tf.einsum("bs,bns->bn", weight, tf.cast(~own, tf.float32))
+        return tf.math.divide_no_nan(tf.math.divide_no_nan(tf.maximum(found - mine, 0.0), count), total)
 
     def _cosines(self, view: tf.Variable, history, rows, weight, own) -> list[tf.Tensor]:
         past = tf.math.l2_normalize(tf.gather(view, history + 1), axis=2)

@@ -30,7 +30,7 @@ class LearnsFromLists(TrainedBySteps, RankingModel):
     and the error of ratings beside.
 
     A subclass makes its weights in the constructor, which ends with
-    `_add_calibrations()` and `_add_metrics()`, and implements `adapt`,
+    `_add_calibrations()` and `_add_metrics()`, and implements `check`, `adapt`,
     `adapted`, `loss_of` and `foreseen`.
     """
 
@@ -56,6 +56,18 @@ class LearnsFromLists(TrainedBySteps, RankingModel):
         self.built = True
 
     # ------------------------------------------------------------------ what a subclass implements
+
+    def check(self, lists: RankingLists, training: bool = False) -> None:
+        """Refuses lists that are not such as the model was made for.
+
+        Args:
+            lists: Any.
+            training: Whether the model is to learn from them.
+
+        Raises:
+            ValueError: They are none, or their schema or signals are others.
+        """
+        raise NotImplementedError
 
     def adapt(self, lists: RankingLists) -> None:
         """Reads what training needs besides the batches."""
@@ -106,6 +118,7 @@ class LearnsFromLists(TrainedBySteps, RankingModel):
             **kwargs: As for `keras.Model.fit`.
         """
         if isinstance(x, RankingLists):
+            self.check(x, training=True)
             if not self.adapted:
                 self.adapt(x)
             steps = len(x)
@@ -119,6 +132,7 @@ class LearnsFromLists(TrainedBySteps, RankingModel):
         elif not self.adapted:
             raise ValueError("x: expected RankingLists; for other input call model.adapt(lists) first")
         if isinstance(held := kwargs.get("validation_data"), RankingLists):
+            self.check(held)
             kwargs["validation_data"] = held.as_dataset(epochs=1)
         return super().fit(x, *args, epochs=epochs, initial_epoch=initial_epoch, **kwargs)
 
@@ -135,6 +149,7 @@ class LearnsFromLists(TrainedBySteps, RankingModel):
         if not self._is_compiled:
             self.compile()
         if isinstance(x, RankingLists):
+            self.check(x)
             x = x.as_dataset(epochs=1)
         return super().evaluate(x, *args, **kwargs)
 
@@ -175,12 +190,13 @@ class LearnsFromLists(TrainedBySteps, RankingModel):
             method: "temperature" (one factor), "platt" (with a bias, which a ranking loss leaves open) or "isotonic".
 
         Raises:
-            ValueError: An unknown method.
+            ValueError: An unknown method, or lists that are not such as the model was made for.
 
         Guo et al. (2017), On calibration of modern neural networks.
         """
         if method not in CALIBRATIONS:
             raise ValueError(f"method: expected one of {', '.join(CALIBRATIONS)}, got {method!r}")
+        self.check(lists)
         step = tf.function(
             lambda batch: self.foreseen(batch, training=False)["relevance"], reduce_retracing=True
         )

@@ -12,6 +12,7 @@ from tfrec_div.data.schema import Schema
 from tfrec_div.models.cross_features import CrossFeatures
 from tfrec_div.models.learns_from_lists import LearnsFromLists
 from tfrec_div.models.ranker_arguments import (
+    check_content,
     check_lists,
     check_ranker,
     content_vectors_of,
@@ -108,7 +109,7 @@ class Ranker(LearnsFromLists):
         if isinstance(content, Retriever):
             vectors = content_vectors_of(content)
             lengths = {name: part.shape[1] for name, part in vectors.items()}
-        check_ranker(features, history, tasks, signal_names)
+        check_ranker(schema, features, history, tasks, signal_names, max_history, rater)
         self.schema, self.signal_names, self.max_history = schema, tuple(signal_names), max_history
         self.tasks, self.residual = tuple(tasks), residual
         self._arguments = {
@@ -168,7 +169,13 @@ class Ranker(LearnsFromLists):
 
         Args:
             vectors: Float [items, length] by name, zero where missing.
+
+        Raises:
+            ValueError: Other names or shapes than `content` says.
         """
+        check_content(
+            vectors, {name: (self.schema.num_items, view.input_dim) for name, view in self.views.items()}
+        )
         for name, view in self.views.items():
             view.adapt(vectors[name])
             rows = view(tf.constant(vectors[name], tf.float32)).numpy()
@@ -180,9 +187,9 @@ class Ranker(LearnsFromLists):
         Args:
             lists: What the ranker is to be trained on.
         """
+        self.check(lists, training=True)
         data = lists.history
-        check_lists(lists, self.schema, self.signal_names, self.features.knows_users)
-        self.features.fill(data)
+        self.features.fill(data, (lists.user, lists.candidates) if lists.shown else None)
         encoded = data.catalog.encoded()
         self.cross.fill(data.interactions.item_counts(), {name: encoded[name] for name in self.cross.codes})
         if "rating" in self.tasks:
@@ -197,6 +204,10 @@ class Ranker(LearnsFromLists):
             numbers.append(tf.boolean_mask(found, batch["candidates"] >= 0).numpy())
         self.cross.adapt(np.concatenate(numbers))
 
+    def check(self, lists: RankingLists, training: bool = False) -> None:
+        """Refuses lists that are not such as the ranker was made for; see `LearnsFromLists.check`."""
+        check_lists(lists, self.schema, self.signal_names, training and self.features.knows_users)
+
     @property
     def adapted(self) -> bool:
         """Whether the ranker has seen lists."""
@@ -208,7 +219,12 @@ class Ranker(LearnsFromLists):
         Args:
             data: All that the retriever was trained on: what is popular follows it.
             rater: The rating model, trained on the same.
+
+        Raises:
+            ValueError: Another schema, or a rater for a ranker without one.
         """
+        if data.schema != self.schema:
+            raise ValueError("data: expected the schema that the ranker was made with, got another")
         other = type(self).from_config(self.get_config())
         other.set_weights(self.get_weights())
         other.cross.set_counts(data.interactions.item_counts())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tfrec_div.data.schema import Schema
@@ -30,7 +32,9 @@ def copy_rater(rater: RatingModel) -> RatingModel:
     return copy
 
 
-def check_ranker(features, history, tasks, signal_names) -> None:
+def check_ranker(
+    schema: Schema, features, history, tasks, signal_names, max_history: int, rater: RatingModel | None
+) -> None:
     """Refuses arguments of a ranker that do not fit."""
     unknown = sorted(set(features) - set(FEATURES))
     if isinstance(features, str) or unknown:
@@ -41,22 +45,36 @@ def check_ranker(features, history, tasks, signal_names) -> None:
         raise ValueError(f"tasks: expected a list with 'relevance', got {tasks!r}")
     if isinstance(signal_names, str) or not signal_names:
         raise ValueError(f"signal_names: expected at least one name, got {signal_names!r}")
+    if max_history < 0:
+        raise ValueError(f"max_history: expected at least 0, got {max_history}")
+    if rater is not None and rater.schema != schema:
+        raise ValueError("rater: expected one of the ranker's schema, got another")
+
+
+def check_content(vectors: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, int]]) -> None:
+    """Refuses vectors of other names or shapes than are expected."""
+    found = {name: np.shape(part) for name, part in vectors.items()}
+    if found != dict(expected):
+        wanted, given = ({name: list(shape) for name, shape in part.items()} for part in (expected, found))
+        raise ValueError(f"vectors: expected the shapes {wanted}, got {given}")
 
 
 def check_lists(
     lists: RankingLists, schema: Schema, signal_names: tuple[str, ...], knows_users: bool
 ) -> None:
-    """Refuses lists that a ranker cannot learn from.
+    """Refuses lists that are not such as a ranker was made for.
 
     Args:
         lists: The lists.
         schema: The ranker's.
         signal_names: Alike.
-        knows_users: Whether the ranker reads user ids.
+        knows_users: Whether the ranker is to learn from them and reads user ids.
     """
+    if not len(lists.user):
+        raise ValueError("lists: expected at least one, got none")
     if lists.history.schema != schema:
         raise ValueError("lists: their schema is not the one that the ranker was made with")
-    if lists.signal_names != signal_names:
+    if tuple(lists.signal_names) != signal_names:
         raise ValueError(f"lists: expected the signals {list(signal_names)}, got {list(lists.signal_names)}")
     if knows_users and _told_by_themselves(lists):
         raise ValueError(

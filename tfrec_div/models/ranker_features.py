@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tfrec_div._keras import keras, tf
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.data.features import Category, Number, Timestamp
@@ -85,10 +87,20 @@ class RankerFeatures(keras.layers.Layer):
         if history == "cross_modal" and not content:
             raise ValueError("history: 'cross_modal' needs the content of the items, and there is none")
 
-    def fill(self, data: Dataset) -> None:
-        """Reads users and items; who has no interaction in the data has no id."""
-        self.user_table.fill(encode_users(data))
+    def fill(self, data: Dataset, shown: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        """Reads users and items; who has no interaction in the data has no id, but for those of `shown`.
+
+        Args:
+            data: Whose users and items.
+            shown: Rows of users, and of items (-1: none), that training meets all the same.
+        """
+        users = encode_users(data)
         met = data.interactions.item_counts() > 0
+        if shown is not None:
+            seen = np.isin(np.arange(data.schema.num_users), shown[0]) | (users["user_id"] > 0)
+            users["user_id"] = known_codes(seen)
+            met |= np.isin(np.arange(data.schema.num_items), shown[1])
+        self.user_table.fill(users)
         self.item_table.fill({"item_id": known_codes(met), **encode_columns(data.catalog)})
 
     def call(

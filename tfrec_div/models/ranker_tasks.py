@@ -39,7 +39,9 @@ class RankerTasks(keras.layers.Layer):
             for task in self.tasks
         }
         self.loss_of = {task: BinaryCrossEntropy() for task in self.tasks}
-        self.loss_of["relevance"] = make_ranking_loss(loss)
+        # Propensities weigh what is relevant alone: weighing misses alike would leave the click rate where it was.
+        options = {"weighted": "labels"} if loss == "binary_cross_entropy" else {}
+        self.loss_of["relevance"] = make_ranking_loss(loss, **options)
         if "rating" in self.tasks:
             self.loss_of["rating"] = SquaredError()
         kinds = {task: "regression" if task == "rating" else "classification" for task in self.tasks}
@@ -70,18 +72,18 @@ class RankerTasks(keras.layers.Layer):
             if name not in inputs:
                 raise ValueError(f"tasks: the lists say nothing of {task!r}; they have {', '.join(inputs)}")
             labels = inputs[name]
-            known = there & ~tf.math.is_nan(labels)
-            count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
-            everywhere = sum_replicas(tf.reduce_sum(count))
+            given = weights if task == "relevance" else None
+            lessons = loss.lessons(labels, scores[task], there, given)
+            present[task] = lessons > 0
             if task == "rating":
-                lists = sum_replicas(tf.reduce_sum(tf.cast(count > 0, tf.float32)))
+                known = there & ~tf.math.is_nan(labels)
+                count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
+                everywhere = sum_replicas(tf.reduce_sum(count))
                 # A rating counts for as much as any other, however many there are in its list.
-                share = count * tf.math.divide_no_nan(lists, everywhere)
+                share = count * tf.math.divide_no_nan(lessons, everywhere)
                 losses[task] = loss.mean(labels, scores[task], there, list_weights=share)
             else:
-                given = weights if task == "relevance" else None
                 losses[task] = loss.mean(labels, scores[task], there, given)
-            present[task] = everywhere > 0
         if self.uncertainty is None:
             return losses[self.tasks[0]]
         return self.uncertainty(losses, present)

@@ -15,6 +15,10 @@ from tfrec_div.models.retriever import Retriever
 
 # Users whose candidates are retrieved at once.
 USERS = 256
+# What `RankingLists` itself tells of its lists.
+COLUMNS = ("user_id", "history", "history_weight", "candidates", "signals", "label", "rating")
+# What may be in `more` and is no event.
+OF_PLACES = ("position", "propensity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,8 @@ class RankingLists:
         batch_size: Lists a batch.
         shuffle: Whether each epoch has its own order, a function of `seed` and the epoch's number only.
         seed: Seed of the order.
+        shown: Whether candidates are what users were shown: these users and items have ids, though `history` may not
+            have them.
     """
 
     history: Dataset
@@ -54,6 +60,7 @@ class RankingLists:
     batch_size: int = 64
     shuffle: bool = True
     seed: int = 0
+    shown: bool = False
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -61,6 +68,8 @@ class RankingLists:
         count, (lists, width) = len(self.user), self.candidates.shape
         if count != lists:
             raise ValueError(f"candidates: expected {count} lists, as many as users, got {lists}")
+        if taken := sorted(set(COLUMNS) & set(self.more)):
+            raise ValueError(f"more: expected other names than those of the lists' columns, got {taken[0]!r}")
         for name, values in {"label": self.label, "rating": self.rating, **self.more}.items():
             if values.shape != (lists, width):
                 raise ValueError(f"{name}: expected shape [{lists}, {width}], got {list(values.shape)}")
@@ -77,16 +86,8 @@ class RankingLists:
 
     def as_dataset(self, first_epoch: int = 0, epochs: int | None = None) -> tf.data.Dataset:
         """Returns the batches of the epochs from `first_epoch` on, one after the other (endless if None)."""
-        columns = {
-            "user_id": self.user,
-            "history": self.before[0],
-            "history_weight": self.before[1],
-            "candidates": self.candidates,
-            "signals": self.signals,
-            "label": self.label,
-            "rating": self.rating,
-            **self.more,
-        }
+        values = (self.user, *self.before, self.candidates, self.signals, self.label, self.rating)
+        columns = {**dict(zip(COLUMNS, values, strict=True)), **self.more}
         tables = {name: tf.constant(values) for name, values in columns.items()}
         count, size = len(self.user), self.batch_size
 
@@ -163,7 +164,7 @@ def ranking_lists(
         num_candidates: Items a list, cut to the catalogue.
         batch_size: Lists a batch.
         seed: Seed of the order of the lists.
-        add_missed: Whether targets that the retriever has missed take the last places of the list. Then lists are
+        add_missed: Whether new targets that the retriever has missed take the last places of the list. Then lists are
             other than in use, where what is missed does not come back.
         labels: "relevant": 1 for a target that speaks for the item, see `Interactions.relevant`, else 0;
             "strength": how strongly, see `Interactions.strength`.
@@ -202,7 +203,7 @@ def ranking_lists(
         query = retriever.query_of(history, some)
         rows = retrieve(query, num_candidates, known.latest(some, longest)[0])[0].numpy()
         if add_missed:
-            rows = _with_missed(rows, some, log)
+            rows = _with_missed(rows, some, log, known)
         found.append(rows)
         told.append(signals_of(query, tf.constant(rows)).numpy().astype(np.float32))
     candidates = np.concatenate(found).astype(np.int32)
@@ -248,12 +249,16 @@ def ratings_of(log: Interactions, users: np.ndarray, candidates: np.ndarray) -> 
 
 
 def events_of(log: Interactions, users: np.ndarray, candidates: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns for each event of the log 1 where the user had it with the candidate, float32 [lists, n]."""
+    """Returns for each event of the log 1 where the user had it with the candidate, float32 [lists, n].
+
+    Events that are called as something else of a list, as "rating" is, are left out.
+    """
     if log.event is None:
         return {}
     return {
         name: label_of(log, users, candidates, (log.event == name).astype(np.float32))
         for name in log.event_names
+        if name not in (*COLUMNS, *OF_PLACES)
     }
 
 
@@ -270,9 +275,9 @@ def _places(log: Interactions, users: np.ndarray, candidates: np.ndarray) -> tup
     return place, inside
 
 
-def _with_missed(rows: np.ndarray, users: np.ndarray, log: Interactions) -> np.ndarray:
-    """Puts the users' targets that are not among the rows in the places of the last ones that are no targets."""
-    wanted = np.unique(_pairs(log))
+def _with_missed(rows: np.ndarray, users: np.ndarray, log: Interactions, known: Interactions) -> np.ndarray:
+    """Puts the users' new targets that are not among the rows in the places of the last ones that are no targets."""
+    wanted = np.setdiff1d(_pairs(log), _pairs(known))
     owner, item = np.searchsorted(users, wanted // log.num_items), wanted % log.num_items
     owner = np.where(users[np.minimum(owner, len(users) - 1)] == wanted // log.num_items, owner, -1)
     listed = users.astype(np.int64)[:, None] * log.num_items + rows

@@ -29,7 +29,8 @@ def shown_lists(
 
     Args:
         data: With impressions. What one user was shown at one time is a page; its history is what the user did before
-            that time.
+            that time. How a user answered the pages counts for no popularity: it would tell the clicks. Interactions
+            without times are history as far as they are of other items than a user's pages.
         retriever: For the signals, trained on what came before the pages; None: they are 0.
         propensities: Of the positions, for impressions without a `propensity` of their own; by default
             `estimate_propensities` of the log.
@@ -70,23 +71,38 @@ def shown_lists(
         return cells
 
     users, candidates = shown.user[first], table(shown.item, -1, np.int32)
-    before = _before(data.interactions, users, shown.timestamp[first], max_history)
+    log = data.interactions
+    rest = log.take(~_answers(log, shown))
+    steps = max(max_history, 0 if retriever is None else retriever.max_history)
+    before = _before(rest if log.timestamp is None else log, users, shown.timestamp[first], steps)
+    signals = _signals(retriever, users, before, candidates)
     more = {"position": table(shown.position, 0, np.int32)}
     if unbiased:
         more["propensity"] = table(_propensities(shown, propensities), 1.0, np.float32)
     return RankingLists(
-        data,
+        data.subset(rest),
         users,
-        before,
+        (before[0][:, :max_history], before[1][:, :max_history]),
         candidates,
-        _signals(retriever, users, before, candidates),
+        signals,
         table(shown.clicked, 0.0, np.float32),
         np.full(shape, np.nan, np.float32),
         ("score",) if retriever is None else retriever.signal_names,
         more,
         batch_size=batch_size,
         seed=seed,
+        shown=True,
     )
+
+
+def _answers(log: Interactions, shown: Impressions) -> np.ndarray:
+    """Tells which interactions are of an item that the user was shown, not before the first time, bool [n]."""
+    pairs, first = np.unique(shown.user.astype(np.int64) * log.num_items + shown.item, return_index=True)
+    mine = log.user.astype(np.int64) * log.num_items + log.item
+    place = np.minimum(np.searchsorted(pairs, mine), len(pairs) - 1)
+    # Impressions are sorted by user and time: the first of a pair is the earliest.
+    after = True if log.timestamp is None else log.timestamp >= shown.timestamp[first[place]]
+    return (pairs[place] == mine) & after
 
 
 def _propensities(shown: Impressions, of_positions: PositionPropensities | None) -> np.ndarray:

@@ -80,11 +80,20 @@ class RankingLoss(keras.layers.Layer):
             list_weights: Float [batch], what the loss of each list is multiplied with.
         """
         losses = self(labels, scores, mask, weights)
-        lessons = self.has_lesson(_clean(labels, scores, mask, weights))
         if list_weights is not None:
             losses *= tf.cast(list_weights, losses.dtype)
-        count = sum_replicas(tf.reduce_sum(tf.cast(lessons, losses.dtype)))
-        return tf.math.divide_no_nan(tf.reduce_sum(losses), count)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), self.lessons(labels, scores, mask, weights))
+
+    def lessons(
+        self,
+        labels: tf.Tensor,
+        scores: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        weights: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns how many lists have something to learn, on all replicas, float32; arguments as for a call."""
+        lessons = self.has_lesson(_clean(labels, scores, mask, weights))
+        return sum_replicas(tf.reduce_sum(tf.cast(lessons, tf.float32)))
 
     def list_losses(self, lists: Lists) -> tf.Tensor:
         """Returns the loss of each list, float32 [batch], finite even where there is nothing to learn."""
