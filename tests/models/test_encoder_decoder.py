@@ -262,6 +262,7 @@ def noise():
     return from_frames(pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["next", "masked"])
 def test_training_on_noise_stays_at_the_entropy_unless_targets_leak(mode, noise, monkeypatch):
     model = made(noise, mode=mode, batch_users=128)
