@@ -45,7 +45,7 @@ def ends_told(model) -> tuple[float, float]:
         {"mode": "next", "epochs": 4},
         {"mode": "masked", "epochs": 4},
         # Its pools forget, and by different paces they tell what was last.
-        {"encoder": "mlp", "epochs": 3},
+        {"encoder": "mlp", "epochs": 8},
         pytest.param({"mode": "next", "loss": "binary", "epochs": 10}, marks=pytest.mark.slow),
         pytest.param(
             {"mode": "next", "sampling": "sampled", "negatives": 8, "epochs": 8}, marks=pytest.mark.slow
