@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,8 @@ def examples_of(data: Dataset, lists: RankingLists, ranker: Ranker, strings: boo
     category = data.catalog.encoded()["categories"][:, 0]
     times = CANDIDATES
     history, weight = lists.before
-    batches = RankingLists.as_dataset(lists, epochs=1)
+    # In the order of the lists, as the other columns are.
+    batches = replace(lists, shuffle=False).as_dataset(epochs=1)
     numbers = np.concatenate([ranker._numbers(batch)[0].numpy() for batch in batches])
     rows = {
         "user_id": np.repeat(lists.user, times),

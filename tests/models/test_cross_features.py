@@ -38,6 +38,15 @@ def test_shares_are_those_of_the_history_without_the_candidate(cross):
     assert found["share_of_categories"] == pytest.approx(0.1 / 0.5, rel=1e-5)
 
 
+def test_no_number_is_further_out_than_five_deviations(cross):
+    width = len(cross.names)
+    cross.adapt(np.tile([[-1e-3], [1e-3]], width))
+    there = tf.constant([[True, True, False]])
+    values = tf.constant([1e-3, -4.0, 9.0])[tf.newaxis, :, tf.newaxis] * tf.ones([1, 3, width])
+    found = cross.standardised(values, there).numpy()
+    np.testing.assert_allclose(found[0, :, 0], [1.0, -5.0, 0.0], rtol=1e-4)
+
+
 def test_a_history_of_nothing_but_the_candidate_tells_nothing_of_it(cross):
     random = np.random.default_rng(0)
     for steps in range(2, 40):

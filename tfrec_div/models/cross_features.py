@@ -14,6 +14,8 @@ from tfrec_div.models.rating_model import RatingModel
 
 # Latest items of a history that are told apart from the whole.
 RECENT = 10
+# Deviations that a standardised number is from the mean at most.
+FARTHEST = 5.0
 
 
 @keras.utils.register_keras_serializable(package="tfrec_div")
@@ -94,8 +96,13 @@ class CrossFeatures(keras.layers.Layer):
         self.scale.assign(np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0))
 
     def standardised(self, numbers: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-        """Returns numbers [batch, n, numbers] with mean 0 and deviation 1; zeros where bool [batch, n] says no."""
-        return tf.where(there[:, :, tf.newaxis], (numbers - self.mean) * self.scale, 0.0)
+        """Returns numbers [batch, n, numbers] with mean 0 and deviation 1; zeros where bool [batch, n] says no.
+
+        None is further out than 5: where the users of the training hardly differ, one without a history would be
+        hundreds of deviations off, which products of features square.
+        """
+        found = tf.clip_by_value((numbers - self.mean) * self.scale, -FARTHEST, FARTHEST)
+        return tf.where(there[:, :, tf.newaxis], found, 0.0)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], rows: tf.Tensor, signals: tf.Tensor, own: tf.Tensor
