@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 from tfrec_div._keras import tf
@@ -13,6 +14,8 @@ from tfrec_div.tasks.uncertainty import UncertaintyWeighting
 def load_contract():
     """The module of the tests, with its makers."""
     path = Path(__file__).with_name("test_ranking_loss_contract.py")
+    # What it imports from other tests is found from the root of the repository.
+    sys.path.insert(0, str(path.parents[2]))
     spec = importlib.util.spec_from_file_location("contract", path)
     contract = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(contract)
