@@ -10,7 +10,7 @@ from tfrec_div.data.impressions import Impressions
 from tfrec_div.data.interactions import Interactions
 from tfrec_div.models.ranking_lists import USERS, RankingLists
 from tfrec_div.models.retriever import Retriever
-from tfrec_div.tasks.ranking.propensity import PositionPropensities, estimate_propensities
+from tfrec_div.tasks.ranking.propensity import PositionPropensities, propensities_of
 
 
 def shown_lists(
@@ -78,7 +78,7 @@ def shown_lists(
     signals = _signals(retriever, users, before, candidates)
     more = {"position": table(shown.position, 0, np.int32)}
     if unbiased:
-        more["propensity"] = table(_propensities(shown, propensities), 1.0, np.float32)
+        more["propensity"] = table(propensities_of(shown, propensities), 1.0, np.float32)
     return RankingLists(
         data.subset(rest),
         users,
@@ -103,16 +103,6 @@ def _answers(log: Interactions, shown: Impressions) -> np.ndarray:
     # Impressions are sorted by user and time: the first of a pair is the earliest.
     after = True if log.timestamp is None else log.timestamp >= shown.timestamp[first[place]]
     return (pairs[place] == mine) & after
-
-
-def _propensities(shown: Impressions, of_positions: PositionPropensities | None) -> np.ndarray:
-    """Returns the propensity of each impression, float [n]."""
-    own = np.full(len(shown), np.nan) if shown.propensity is None else shown.propensity.astype(np.float64)
-    missing = np.isnan(own)
-    if not missing.any():
-        return own
-    of_positions = of_positions or estimate_propensities(shown)
-    return np.where(missing, of_positions.at(shown.position), own)
 
 
 def _before(

@@ -122,6 +122,24 @@ def estimate_propensities(
     return PositionPropensities(positions, look / look.max())
 
 
+def propensities_of(impressions: Impressions, propensities: PositionPropensities | None = None) -> np.ndarray:
+    """Returns the propensity of each impression, float64 `[n]`.
+
+    Args:
+        impressions: Any log.
+        propensities: Of the positions, for impressions without a `propensity` of their own; by default
+            `estimate_propensities` of the log, if there are such.
+    """
+    values = np.full(len(impressions), np.nan)
+    if impressions.propensity is not None:
+        values = impressions.propensity.astype(np.float64)
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    propensities = propensities or estimate_propensities(impressions)
+    return np.where(missing, propensities.at(impressions.position), values)
+
+
 def inverse_propensity_weights(
     impressions: Impressions, propensities: PositionPropensities | None = None, clip: float = 20.0
 ) -> np.ndarray:
@@ -154,12 +172,4 @@ def inverse_propensity_weights(
     """
     if not clip >= 1.0:
         raise ValueError(f"clip: expected at least 1, got {clip}")
-    values = np.full(len(impressions), np.nan)
-    if impressions.propensity is not None:
-        values = impressions.propensity.astype(np.float64)
-    missing = np.isnan(values)
-    if missing.any():
-        if propensities is None:
-            propensities = estimate_propensities(impressions)
-        values = np.where(missing, propensities.at(impressions.position), values)
-    return 1.0 / np.maximum(values, 1.0 / clip)
+    return 1.0 / np.maximum(propensities_of(impressions, propensities), 1.0 / clip)
