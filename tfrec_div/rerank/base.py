@@ -130,12 +130,17 @@ class Reranker(keras.layers.Layer):
 
     def __call__(self, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tf.Tensor:
         """Positions int32 `[batch, k]`; see the class. Nested lists are taken for arrays."""
+        if not isinstance(inputs, dict):
+            return super().__call__(inputs, *args, **kwargs)
         # Keras makes a tensor of every number in a list, an int among floats a tensor that does not fit.
-        if isinstance(inputs, dict):
-            inputs = {
-                key: np.asarray(value) if isinstance(value, (list, tuple)) else value
-                for key, value in inputs.items()
-            }
+        inputs = {
+            key: np.asarray(value) if isinstance(value, (list, tuple)) else value
+            for key, value in inputs.items()
+        }
+        values = all(isinstance(value, (tf.Tensor, np.ndarray)) for value in inputs.values())
+        if values and tf.executing_eagerly() and not args and not kwargs:
+            # What Keras does around a call takes as long as re-ranking dozens of lists, and none of it is needed.
+            return self.call(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:

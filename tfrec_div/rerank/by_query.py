@@ -32,19 +32,18 @@ def by_query(
     """
     count = inputs["scores"].shape[0] if count is None else count
 
-    def body(number: tf.Tensor, pages: tf.Tensor, finite: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def body(number: tf.Tensor, pages: tf.TensorArray, seen: tuple[tf.Tensor, ...]) -> tuple:
         one = {key: _one(key, value, first + number) for key, value in inputs.items()}
-        pages = tf.tensor_scatter_nd_update(pages, number[tf.newaxis, tf.newaxis], rerank(one))
-        return number + 1, pages, finite & _finite(one)
+        norms = [value.norms() for value in one.values() if isinstance(value, Rows)]
+        # 0 but where there is a norm that is not finite: one vector for all lists is quicker than a word on each.
+        seen = tuple(before + 0.0 * norm for before, norm in zip(seen, norms, strict=True))
+        return number + 1, pages.write(number, rerank(one)[0]), seen
 
-    initial = (tf.constant(0), tf.zeros([count, picks], tf.int32), tf.constant(True))
-    return tf.while_loop(lambda number, *_: number < count, body, initial)[1:]
-
-
-def _finite(one: dict[str, tf.Tensor | Rows]) -> tf.Tensor:
-    rows = [value for value in one.values() if isinstance(value, Rows)]
-    sizes = [tf.reduce_sum(tf.where(tf.math.is_finite(each.norms()), 0.0, 1.0)) for each in rows]
-    return tf.add_n(sizes) == 0.0 if sizes else tf.constant(True)
+    pages = tf.TensorArray(tf.int32, count, element_shape=[picks])
+    seen = tuple(tf.zeros([1, value.shape[1]]) for value in inputs.values() if value.shape.rank == 3)
+    _, pages, seen = tf.while_loop(lambda number, *_: number < count, body, (tf.constant(0), pages, seen))
+    finite = [tf.reduce_all(tf.math.is_finite(each)) for each in seen]
+    return pages.stack(), tf.reduce_all(tf.stack(finite)) if finite else tf.constant(True)
 
 
 def _one(key: str, value: tf.Tensor, number: tf.Tensor) -> tf.Tensor | Rows:

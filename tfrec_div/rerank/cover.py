@@ -96,5 +96,6 @@ def _blocks(pool: Pool) -> list[slice]:
     columns = pool.scores.shape[1]
     if not pool.xla or columns is None:
         return [slice(None)]
-    size = max(1, BLOCK_BYTES // (8 * columns))
+    size = max(1, min(32, BLOCK_BYTES // (8 * columns)))
+    size = -(-columns // -(-columns // size))
     return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]

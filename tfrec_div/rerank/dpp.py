@@ -9,6 +9,7 @@ from tfrec_div.rerank.greedy import Selection, State, put
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import Dot, Kernel
 from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.reductions import highest
 from tfrec_div.rerank.rows import Rows
 from tfrec_div.rerank.scores import normalize_scores
 
@@ -86,7 +87,7 @@ class DPP(KernelReranker):
         """The quality weights; then the determinant by the way that suits the kernel and the window."""
         z = normalize_scores(pool.relevance, pool.valid, "zscore")
         # Weights up to 1: a common factor changes no pick, and exp(2z) would overflow for an outlier.
-        z -= tf.reduce_max(tf.where(pool.valid, z, float("-inf")), axis=1, keepdims=True)
+        z -= highest(tf.where(pool.valid, z, float("-inf")))
         weights = tf.exp((1.0 - pool.diversity) * self.scale * tf.where(pool.valid, z, 0.0))
         if self.kernel.linear_in(pool) and self.window is None and not isinstance(self.kernel, Dot):
             return self._by_basis(pool, weights)

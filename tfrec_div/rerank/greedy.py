@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 from tfrec_div._keras import tf
 from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.reductions import position_of_highest, total
 
 # Up to this many picks the loop is unrolled: faster (no loop bookkeeping), at the price of a larger graph. Not under
 # XLA, which keeps a loop as fast, compiles it sooner, and computes the rows of an unrolled one again for each step.
 _UNROLLED_PICKS = 32
-# Up to this many candidates XLA's argmax, a scalar loop, is as fast as two reductions by vectors.
-_SHORT = 256
 
 State = tuple[tf.Tensor, ...]
 Update = Callable[[tf.Tensor, State, tf.Tensor, Any], tuple[tf.Tensor, State]]
@@ -44,10 +43,7 @@ class Selection(NamedTuple):
 
 def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
     """Position `[batch]` int32 of the largest gain, the lowest among equals."""
-    if not pool.xla or gain.shape[1] <= _SHORT:
-        return tf.argmax(gain, axis=1, output_type=tf.int32)
-    largest = tf.reduce_max(gain, axis=1, keepdims=True)
-    return tf.reduce_min(tf.where(gain >= largest, pool.index, tf.int32.max), axis=1)
+    return position_of_highest(gain, pool.index)
 
 
 def close(pool: Pool, gain: tf.Tensor, pick: tf.Tensor) -> tf.Tensor:
@@ -95,7 +91,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         Picks int32 `[batch, picks]`, and how many of them are to be trusted `[batch, 1]`.
     """
     selection = absorb_context(pool, selection)
-    available = tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True)
+    available = total(tf.cast(pool.valid, tf.int32))
 
     def with_gain(gain: tf.Tensor, pick: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """1 for a pick with a gain, `[batch, 1]`; nothing for methods that only end with the candidates."""
@@ -126,25 +122,29 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
 
 def _loop(pool: Pool, selection: Selection, advance: Callable, pick: tf.Tensor, found: tuple) -> tuple:
     """The same as a loop in the graph."""
-    slots = tf.range(pool.picks)[tf.newaxis]
     count = len(found)
 
     def body(step, pick, picks, gain, *rest):
         pick, found, gain, state = advance(step, pick, rest[:count], gain, rest[count:])
-        picks = tf.where(slots == step + 1, pick[:, tf.newaxis], picks)
+        # The picks move up by one: no place has to be worked out.
+        picks = tf.concat([picks[:, 1:], pick[:, tf.newaxis]], 1)
         return (step + 1, pick, picks, gain, *found, *state)
 
     # Steps beyond the number of candidates would pick nothing.
-    last = tf.minimum(pool.picks, tf.shape(pool.scores)[1]) - 1
-    initial = (tf.constant(0), pick, pick[:, tf.newaxis] + tf.zeros_like(slots), selection.gain)
-    loop = tf.while_loop(lambda step, *_: step < last, body, (*initial, *found, *selection.state))
-    return loop[2], loop[4 : 4 + count]
+    columns = pool.scores.shape[1]
+    length = tf.minimum(pool.picks, tf.shape(pool.scores)[1])
+    if isinstance(pool.picks, int) and columns is not None:
+        length = min(pool.picks, columns)
+    picks = tf.tile(pick[:, tf.newaxis], [1, length])
+    initial = (tf.constant(0), pick, picks, selection.gain, *found, *selection.state)
+    loop = tf.while_loop(lambda step, *_: step < length - 1, body, initial)
+    return tf.pad(loop[2], [[0, 0], [0, pool.picks - length]]), loop[4 : 4 + count]
 
 
 def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:
     """Keep the first `trusted` `[batch, 1]` picks, fill the others by score, pad with −1."""
     slots = tf.range(pool.picks)[tf.newaxis]
-    available = tf.reduce_sum(tf.cast(pool.valid, tf.int32), axis=1, keepdims=True)
+    available = total(tf.cast(pool.valid, tf.int32))
 
     def by_score() -> tf.Tensor:
         count = tf.shape(pool.scores)[1]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfrec_div._keras import tf
-from tfrec_div.rerank.xla import in_xla, sum_of_squares
+from tfrec_div.rerank.reductions import sum_of_squares
+from tfrec_div.rerank.xla import in_xla
 
 _SMALLEST_NORM = 1.19e-7  # float32 epsilon: a shorter vector counts as missing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfrec_div._keras import tf
+from tfrec_div.rerank.reductions import highest, lowest, total
 
 SCORE_NORMALIZATIONS = ("none", "minmax", "zscore", "rank")
 
@@ -40,18 +41,18 @@ def normalize_scores(scores: tf.Tensor, valid: tf.Tensor, method: str = "minmax"
     finite = tf.where(valid, tf.clip_by_value(scores, -_LARGEST, _LARGEST), 0.0)
     if method == "none":
         return finite
-    count = tf.reduce_sum(tf.cast(valid, finite.dtype), axis=-1, keepdims=True)
+    count = total(tf.cast(valid, finite.dtype))
     if method == "rank":
         ascending = tf.sort(tf.where(valid, finite, float("inf")), axis=-1)
         not_better = tf.cast(tf.searchsorted(ascending, finite, side="right"), finite.dtype)
         return tf.where(valid, 1.0 - tf.math.divide_no_nan(count - not_better, count - 1.0), 0.0)
-    low = tf.reduce_min(tf.where(valid, finite, _LARGEST), axis=-1, keepdims=True)
-    high = tf.reduce_max(tf.where(valid, finite, -_LARGEST), axis=-1, keepdims=True)
+    low = lowest(tf.where(valid, finite, _LARGEST))
+    high = highest(tf.where(valid, finite, -_LARGEST))
     unit = tf.where(valid, tf.math.divide_no_nan(finite - low, high - low), 0.0)
     if method == "minmax":
         return unit
     # Of the unit scores: the squares of large scores would overflow, those of small ones vanish.
-    mean = tf.math.divide_no_nan(tf.reduce_sum(unit, axis=-1, keepdims=True), count)
+    mean = tf.math.divide_no_nan(total(unit), count)
     centred = tf.where(valid, unit - mean, 0.0)
-    variance = tf.math.divide_no_nan(tf.reduce_sum(tf.square(centred), axis=-1, keepdims=True), count)
+    variance = tf.math.divide_no_nan(total(tf.square(centred)), count)
     return tf.math.divide_no_nan(centred, tf.sqrt(variance))

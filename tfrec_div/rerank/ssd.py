@@ -9,6 +9,7 @@ from tfrec_div.rerank.greedy import Selection, State, keep_closed, put
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import Kernel
 from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.reductions import total
 from tfrec_div.rerank.rows import Rows
 from tfrec_div.rerank.scores import normalize_scores
 
@@ -110,7 +111,7 @@ class SSD(KernelReranker):
             row = rows.take(pick)
             held = Rows.of(basis)
             new = row - held.mix(held.dot(row))
-            new *= tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(new), axis=1, keepdims=True), _TINY))
+            new *= tf.math.rsqrt(tf.maximum(total(tf.square(new)), _TINY))
             if self.append_bias and not (isinstance(pool.context, int) and pool.context == 0):
                 # The padding of a context has nothing but the bias, and explains none of it.
                 padding = tf.reduce_all(row[:, :-1] == 0.0, axis=1, keepdims=True) & (step < pool.context)
