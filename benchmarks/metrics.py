@@ -9,7 +9,7 @@ interactions (counts of items and users, hits) is timed; the making of the lists
 - rectools is measured where it is installed.
 
 Times are medians of rounds that take turns, so that what else the machine does falls on all alike. What takes less than
-20 ms is run as often a round as fills them, so that a round is not the time of waking up. Item rows are int32 here, as
+20 ms is run as often a turn as fills them, so that a turn is not the time of waking up. Item rows are int32 here, as
 `Recommender.recommend_rows` gives them, and int64 for RecBole, as its collector does; ours at int64 is printed beside.
 Below the ratios that are wanted the exit code is 1; those are for 10,000 users, and a second size is printed without
 being judged.
@@ -20,15 +20,13 @@ being judged.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from interleaved import medians
+from interleaved import in_turns
 
 from tfrec_div import metrics
 
@@ -43,8 +41,8 @@ except ImportError as error:
 HISTORY, ATTRIBUTES = 20, 18
 LEAST = {"ILD": 300.0, "Gini": 100.0, "entropy": 100.0, "serendipity": 6.0, "MIUF": 10.0}
 
-# Seconds of a round at least.
-ROUND = 0.02
+# Seconds of a turn at least.
+TURN = 0.02
 
 Job = Callable[[], np.ndarray | float]
 
@@ -157,20 +155,6 @@ def jobs_of(lists: Lists, with_pairs: bool) -> dict[str, dict[str, Job]]:
     return jobs
 
 
-def repeated(job: Job) -> tuple[Callable[[], None], int]:
-    """The job as often as fills a round, and how often that is."""
-    job()
-    start = time.perf_counter()
-    job()
-    times = math.ceil(ROUND / (time.perf_counter() - start))
-
-    def run() -> None:
-        for _ in range(times):
-            job()
-
-    return run, times
-
-
 def measure(lists: Lists, rounds: int, with_pairs: bool) -> dict[str, float]:
     """Prints the times; returns the ratio of each metric."""
     print(f"{lists.users:,} users x {lists.k} of {lists.items:,} items, median of {rounds} rounds")
@@ -179,9 +163,7 @@ def measure(lists: Lists, rounds: int, with_pairs: bool) -> dict[str, float]:
         first, *others = (np.asarray(job(), np.float64) for job in sides.values())
         for other in others:
             np.testing.assert_allclose(first, other, rtol=1e-9, atol=1e-12, err_msg=name)
-        runs = {side: repeated(job) for side, job in sides.items()}
-        found = medians({side: run for side, (run, _) in runs.items()}, rounds)
-        seconds = {side: found[side] / times for side, (_, times) in runs.items()}
+        seconds = {side: found.mean for side, found in in_turns(sides, rounds, TURN).items()}
         peer = list(sides)[-1]
         for side in list(sides)[:-1]:
             print(f"  {name:12} {side:12} {1e3 * seconds[side]:9.3f} ms   ", end="")

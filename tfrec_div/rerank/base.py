@@ -164,20 +164,11 @@ class Reranker(keras.layers.Layer):
 
     def in_graph(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Positions of checked inputs, by the ops that suit the place: all lists in step, or one by one."""
-        batch = inputs["scores"].shape[0]
-        if in_xla() and inputs["scores"].shape.is_fully_defined() and batch:
+        shape = inputs["scores"].shape
+        if in_xla() and shape.is_fully_defined() and shape[0]:
             picks = self._picks(inputs)
             return by_query(_levels(inputs), lambda one: self.page(one, picks), picks)[0]
-        if batch is not None:
-            return self.page(inputs, self._picks(inputs))
-        # One list has faster products (see `Rows`), chosen by the static shape.
-        return tf.cond(
-            tf.shape(inputs["scores"])[0] == 1,
-            lambda: self.page(
-                {key: _one_list(key, value) for key, value in inputs.items()}, self._picks(inputs)
-            ),
-            lambda: self.page(inputs, self._picks(inputs)),
-        )
+        return self.page(inputs, self._picks(inputs))
 
     def page(self, inputs: dict[str, Any], picks: int | tf.Tensor) -> tf.Tensor:
         """Positions `[batch, picks]` of checked inputs, all lists in step."""
@@ -197,7 +188,10 @@ class Reranker(keras.layers.Layer):
             positions = complete(pool, tf.zeros([batch, picks], tf.int32), tf.zeros([batch, 1], tf.int32))
         else:
             chosen, trusted = greedy(pool, selection, self.may_run_out)
-            positions = complete(pool, chosen, tf.where(pool.diversity > 0.0, trusted, 0))
+            if "diversity" in inputs:
+                all_picks = picks if trusted is None else trusted
+                trusted = tf.where(pool.diversity > 0.0, all_picks, 0)
+            positions = complete(pool, chosen, trusted)
         if self.order == "score":
             positions = in_score_order(pool, positions)
         return tf.ensure_shape(positions, [None, picks if isinstance(picks, int) else None])
@@ -257,13 +251,3 @@ def _levels(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return inputs
     batch = inputs["scores"].shape[0]
     return {**inputs, "diversity": tf.broadcast_to(tf.reshape(inputs["diversity"], [-1]), [batch])}
-
-
-def _one_list(key: str, value: tf.Tensor) -> tf.Tensor:
-    if key == "k" or value.shape.rank == 0:
-        return value
-    # Told to Python only: an op that asserts the shape would tell the graph optimizer too, which then takes
-    # it for granted in the other branch.
-    value = tf.identity(value)
-    value.set_shape([1, *value.shape[1:]])
-    return value

@@ -48,8 +48,7 @@ def best(pool: Pool, gain: tf.Tensor) -> tf.Tensor:
 
 def close(pool: Pool, gain: tf.Tensor, pick: tf.Tensor) -> tf.Tensor:
     """The gains with −inf at the picks."""
-    one_list = gain.shape[0] == 1  # then one op less: a plain graph pays for each
-    return tf.where(pool.index == (pick if one_list else pick[:, tf.newaxis]), float("-inf"), gain)
+    return tf.where(pool.index == tf.expand_dims(pick, 1), float("-inf"), gain)
 
 
 def keep_closed(gain: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
@@ -79,7 +78,7 @@ def absorb_context(pool: Pool, selection: Selection) -> Selection:
     return selection._replace(first=gain, gain=gain, state=tuple(state))
 
 
-def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tensor, tf.Tensor]:
+def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
     """One pick after the other, always the largest gain.
 
     Args:
@@ -88,10 +87,10 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
         may_run_out: whether candidates that are not picked may have no gain.
 
     Returns:
-        Picks int32 `[batch, picks]`, and how many of them are to be trusted `[batch, 1]`.
+        Picks int32 `[batch, picks]`, and how many of them had a gain `[batch, 1]`; None: all that there are
+        candidates for.
     """
     selection = absorb_context(pool, selection)
-    available = total(tf.cast(pool.valid, tf.int32))
 
     def with_gain(gain: tf.Tensor, pick: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """1 for a pick with a gain, `[batch, 1]`; nothing for methods that only end with the candidates."""
@@ -117,7 +116,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
     else:
         picks, found = _loop(pool, selection, advance, pick, found)
     picks = picks if selection.finish is None else selection.finish(picks)
-    return picks, tf.minimum(found[0], available) if found else available
+    return picks, found[0] if found else None
 
 
 def _loop(pool: Pool, selection: Selection, advance: Callable, pick: tf.Tensor, found: tuple) -> tuple:
@@ -141,10 +140,12 @@ def _loop(pool: Pool, selection: Selection, advance: Callable, pick: tf.Tensor, 
     return tf.pad(loop[2], [[0, 0], [0, pool.picks - length]]), loop[4 : 4 + count]
 
 
-def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:
-    """Keep the first `trusted` `[batch, 1]` picks, fill the others by score, pad with −1."""
+def complete(pool: Pool, picks: tf.Tensor, trusted: tf.Tensor | None) -> tf.Tensor:
+    """Keep the first `trusted` `[batch, 1]` picks (None: all), fill the others by score, pad with −1."""
     slots = tf.range(pool.picks)[tf.newaxis]
     available = total(tf.cast(pool.valid, tf.int32))
+    if trusted is None:
+        return tf.where(slots < available, picks, -1)
 
     def by_score() -> tf.Tensor:
         count = tf.shape(pool.scores)[1]

@@ -63,10 +63,7 @@ def sum_of_squares(rows: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(squares, [-1, rows.shape[-1]])
         ones = tf.where(flat[:1] >= 0.0, 1.0, _ABOVE_ONE)
         return tf.reshape(tf.matmul(ones, flat, transpose_b=True), rows.shape[:-1])
-    # In a plain graph a product with ones takes a tenth of the time of a sum over the last axis.
-    size = tf.shape(rows)[-1]
-    sums = tf.matmul(tf.reshape(squares, [-1, size]), tf.ones([size, 1]))
-    return tf.reshape(sums, tf.shape(rows)[:-1])
+    return tf.square(tf.math.reduce_euclidean_norm(rows, axis=-1))
 
 
 def _halved(values: tf.Tensor, combine: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> tf.Tensor:

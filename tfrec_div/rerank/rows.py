@@ -21,10 +21,11 @@ class Rows:
 
     Args:
         blocks: one tensor `[batch, candidates, dim]`, or tensors `[n, dim]` of a single list.
+        scale: a factor for each row, `[batch, candidates]`, that is yet to be applied; None: none.
     """
 
-    def __init__(self, *blocks: tf.Tensor) -> None:
-        self.blocks = blocks
+    def __init__(self, *blocks: tf.Tensor, scale: tf.Tensor | None = None) -> None:
+        self._blocks, self._scale = blocks, scale
 
     @classmethod
     def of(cls, rows: tf.Tensor) -> Rows:
@@ -32,15 +33,28 @@ class Rows:
         return cls(rows[0]) if rows.shape[0] == 1 else cls(rows)
 
     @property
+    def blocks(self) -> tuple[tf.Tensor, ...]:
+        """The rows, with their factors applied."""
+        if self._scale is None:
+            return self._blocks
+        if not self.one_list:
+            return (tf.math.multiply_no_nan(self._blocks[0], self._scale[:, :, tf.newaxis]),)
+        parts = [self._scale[0]]
+        if len(self._blocks) > 1:
+            parts = tf.split(self._scale[0], [block.shape[0] for block in self._blocks])
+        pairs = zip(self._blocks, parts, strict=True)
+        return tuple(tf.math.multiply_no_nan(block, part[:, tf.newaxis]) for block, part in pairs)
+
+    @property
     def dim(self) -> int | tf.Tensor:
         """Length of a row."""
-        size = self.blocks[0].shape[-1]
-        return tf.shape(self.blocks[0])[-1] if size is None else size
+        size = self._blocks[0].shape[-1]
+        return tf.shape(self._blocks[0])[-1] if size is None else size
 
     @property
     def one_list(self) -> bool:
         """Whether this is the layout of a single list."""
-        return self.blocks[0].shape.rank == 2
+        return self._blocks[0].shape.rank == 2
 
     def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> Rows:
         """Rows of another function of each block."""
@@ -68,34 +82,18 @@ class Rows:
         return tf.sqrt(self.reduce(sum_of_squares))
 
     def times(self, factors: tf.Tensor) -> Rows:
-        """Each row times its factor `[batch, candidates]`."""
-        if not self.one_list:
-            return Rows(self.blocks[0] * factors[:, :, tf.newaxis])
-        if len(self.blocks) == 1:
-            return Rows(self.blocks[0] * factors[0][:, tf.newaxis])
-        parts = tf.split(factors[0], [block.shape[0] for block in self.blocks])
-        pairs = zip(self.blocks, parts, strict=True)
-        return Rows(*(block * part[:, tf.newaxis] for block, part in pairs))
+        """Each row times its factor `[batch, candidates]`; zeros where that is 0, even if the row is not finite."""
+        rows = Rows(*self._blocks, scale=factors if self._scale is None else self._scale * factors)
+        # XLA copies the rows of a list anyway. In a plain graph a pass over all rows costs more than to apply the
+        # factors to the products.
+        return Rows(*rows.blocks) if in_xla() else rows
 
     def finite(self, norms: tf.Tensor) -> Rows:
         """Zeros in place of the rows that are not finite, told by their lengths `[batch, candidates]`.
 
         Such rows are possible in a graph, or where candidates are masked.
         """
-        there = tf.math.is_finite(norms)
-
-        def cleaned() -> list[tf.Tensor]:
-            return [tf.math.multiply_no_nan(block, part) for block, part in pairs]
-
-        sizes = [block.shape[0] for block in self.blocks]
-        parts = [tf.cast(there, tf.float32)[:, :, tf.newaxis]]
-        if self.one_list:
-            parts = tf.split(parts[0][0], sizes) if len(sizes) > 1 else [parts[0][0]]
-        pairs = list(zip(self.blocks, parts, strict=True))
-        if in_xla():
-            return Rows(*cleaned())
-        # That is slow in a plain graph, and hardly ever needed.
-        return Rows(*tf.cond(tf.reduce_all(there), lambda: list(self.blocks), cleaned))
+        return self.times(tf.cast(tf.math.is_finite(norms), tf.float32))
 
     def unit(self, lengths: tf.Tensor | float = 1.0) -> Rows:
         """Rows of the given length `[batch, candidates]` or broadcast to it.
@@ -106,33 +104,36 @@ class Rows:
         """
         norms = self.norms()
         factors = lengths / tf.maximum(norms, _SMALLEST_NORM)
-        return self.finite(norms).times(tf.where(tf.math.is_finite(norms), factors, 0.0))
+        return self.times(tf.where(tf.math.is_finite(norms), factors, 0.0))
 
     def take(self, pick: tf.Tensor) -> tf.Tensor:
         """The row `[batch, dim]` of one candidate of each list, `pick` int32 `[batch]`."""
         if not self.one_list:
-            return tf.gather(self.blocks[0], pick, batch_dims=1)
-        if len(self.blocks) == 1:
-            return tf.gather(self.blocks[0], pick)
+            return tf.squeeze(self._picked(pick), 1)
         row, start = 0.0, 0
-        for block in self.blocks:
+        for block in self._blocks:
+            if len(self._blocks) == 1:
+                row = tf.gather(block, pick)
+                break
             size = block.shape[0]
             inside = (pick >= start) & (pick < start + size)
             found = tf.gather(block, tf.clip_by_value(pick - start, 0, size - 1))
             row, start = tf.where(inside[:, tf.newaxis], found, row), start + size
-        return row
+        if self._scale is None:
+            return row
+        return tf.math.multiply_no_nan(row, tf.gather(self._scale, tf.expand_dims(pick, 1), batch_dims=1))
 
     def dot(self, row: tf.Tensor) -> tf.Tensor:
         """Products `[batch, candidates]` of one row per list `[batch, dim]` with all rows of its list."""
         if not self.one_list:
-            # Not tf.matmul: oneDNN's rewrite of it costs 60 microseconds a call, more than a product with a
-            # few lists.
-            product = tf.raw_ops.BatchMatMulV3(
-                x=row[:, tf.newaxis], y=self.blocks[0], adj_y=True, Tout=row.dtype
-            )
-            return tf.squeeze(product, 1)
-        products = [tf.matmul(row, block, transpose_b=True) for block in self.blocks]
-        return products[0] if len(products) == 1 else tf.concat(products, 1)
+            return self._batch_dot(tf.expand_dims(row, 1))
+        products = [tf.matmul(row, block, transpose_b=True) for block in self._blocks]
+        return self._scaled(products[0] if len(products) == 1 else tf.concat(products, 1))
+
+    def dot_picked(self, pick: tf.Tensor) -> tf.Tensor:
+        """Products `[batch, candidates]` of the row of one candidate of each list with all rows of its list."""
+        # Without turning the picked rows into a matrix and back: a plain graph pays for each op.
+        return self.dot(self.take(pick)) if self.one_list else self._batch_dot(self._picked(pick))
 
     def mix(self, weights: tf.Tensor) -> tf.Tensor:
         """Weighted sum of the rows: `[batch, candidates]` give `[batch, dim]`."""
@@ -150,5 +151,21 @@ class Rows:
         """Products of all pairs of rows, `[batch, candidates, candidates]`."""
         if not self.one_list:
             return tf.matmul(self.blocks[0], self.blocks[0], transpose_b=True)
-        rows = self.blocks[0] if len(self.blocks) == 1 else tf.concat(self.blocks, 0)
+        rows = self.blocks[0] if len(self._blocks) == 1 else tf.concat(self.blocks, 0)
         return tf.matmul(rows, rows, transpose_b=True)[tf.newaxis]
+
+    def _picked(self, pick: tf.Tensor) -> tf.Tensor:
+        """Rows of a batch `[batch, 1, dim]`."""
+        pick = tf.expand_dims(pick, 1)
+        rows = tf.gather(self._blocks[0], pick, batch_dims=1)
+        if self._scale is None:
+            return rows
+        return tf.math.multiply_no_nan(rows, tf.expand_dims(tf.gather(self._scale, pick, batch_dims=1), 2))
+
+    def _batch_dot(self, rows: tf.Tensor) -> tf.Tensor:
+        # Not tf.matmul: oneDNN's rewrite of it costs 60 microseconds a call, more than a product with a few lists.
+        product = tf.raw_ops.BatchMatMulV3(x=rows, y=self._blocks[0], adj_y=True, Tout=rows.dtype)
+        return self._scaled(tf.squeeze(product, 1))
+
+    def _scaled(self, products: tf.Tensor) -> tf.Tensor:
+        return products if self._scale is None else tf.math.multiply_no_nan(products, self._scale)

@@ -104,7 +104,7 @@ class Products:
 
     def to(self, pick: tf.Tensor) -> tf.Tensor:
         """See `Similarity`."""
-        return self._clipped(self._rows.dot(self._rows.take(pick)), self._bound)
+        return self._clipped(self._rows.dot_picked(pick), self._bound)
 
     def matrix(self) -> tf.Tensor:
         """See `Similarity`."""

@@ -54,4 +54,4 @@ class Cosine(Kernel):
 def _clean(rows: Rows, factor: tf.Tensor | float) -> Rows:
     """The rows times a factor `[batch, 1]`, zeros in place of rows that are not finite."""
     norms = rows.norms()
-    return rows.finite(norms).times(tf.where(tf.math.is_finite(norms), factor, 0.0))
+    return rows.times(tf.where(tf.math.is_finite(norms), factor, 0.0))

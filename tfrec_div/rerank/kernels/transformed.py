@@ -31,7 +31,7 @@ class Transformed:
     def to(self, pick: tf.Tensor) -> tf.Tensor:
         """See `Similarity`."""
         size = tf.gather(self._size, pick[:, tf.newaxis], batch_dims=1)
-        return self._weight * self._function(self._rows.dot(self._rows.take(pick)), size, self._size)
+        return self._weight * self._function(self._rows.dot_picked(pick), size, self._size)
 
     def matrix(self) -> tf.Tensor:
         """See `Similarity`."""
