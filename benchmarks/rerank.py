@@ -5,8 +5,9 @@ filled with as many calls as fit, since one batch of ours may be done while the 
 data and the second core wakes up; what that first call of a turn takes is printed beside. `pyversity` takes one list
 after the other, from NumPy arrays; of COVER, which takes seconds a batch, only some lists are timed and counted for
 all. Ours takes the batch, as tensors (`layer`), as NumPy arrays (`diversify`) or in a graph without XLA (`plain
-graph`), and must give the same picks up to near ties. The whole is run again with one BLAS thread, which `pyversity` may gain or lose by. One list
-is re-ranked by one thread on either side, in the graphs that a server runs: compiled for the shape, and plain.
+graph`), and must give the same picks up to near ties. The whole is run again with one BLAS thread, which `pyversity`
+may gain or lose by. One list is re-ranked by one thread on either side, in the graphs that a server runs: compiled
+for the shape, and plain.
 
     python benchmarks/rerank.py [--rounds 7] [--methods mmr,msd,dpp,ssd,cover] [--level 0.5] [--part "default threads"]
 """

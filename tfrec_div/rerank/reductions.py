@@ -17,9 +17,10 @@ _WINDOW = 32
 _ABOVE_ONE = 1.00000012
 
 
+@tf.autograph.experimental.do_not_convert
 def total(values: tf.Tensor) -> tf.Tensor:
     """Sum over the last axis, `[..., n]` to `[..., 1]`."""
-    while in_xla() and (size := values.shape[-1] or 0) > _WINDOW:
+    for size in _sizes(values):
         if size % 2:
             values = tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, 1]])
         half = -(-size // 2)
@@ -27,16 +28,19 @@ def total(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values, axis=-1, keepdims=True)
 
 
+@tf.autograph.experimental.do_not_convert
 def highest(values: tf.Tensor) -> tf.Tensor:
     """Largest number of the last axis, `[..., n]` to `[..., 1]`."""
     return tf.reduce_max(_halved(values, tf.maximum), axis=-1, keepdims=True)
 
 
+@tf.autograph.experimental.do_not_convert
 def lowest(values: tf.Tensor) -> tf.Tensor:
     """Smallest number of the last axis, `[..., n]` to `[..., 1]`."""
     return tf.reduce_min(_halved(values, tf.minimum), axis=-1, keepdims=True)
 
 
+@tf.autograph.experimental.do_not_convert
 def position_of_highest(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """Position int32 `[batch]` of the largest of `values [batch, n]`, the lowest position among equals.
 
@@ -54,6 +58,7 @@ def position_of_highest(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     return tf.cast(-highest(keys)[:, 0] % 2**32, tf.int32)
 
 
+@tf.autograph.experimental.do_not_convert
 def sum_of_squares(rows: tf.Tensor) -> tf.Tensor:
     """Squared lengths of rows, `[..., dim]` to `[...]`."""
     squares = tf.square(rows)
@@ -68,7 +73,17 @@ def sum_of_squares(rows: tf.Tensor) -> tf.Tensor:
 
 def _halved(values: tf.Tensor, combine: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Fewer values with the same largest or smallest: the halves may share one."""
-    while in_xla() and (size := values.shape[-1] or 0) > _WINDOW:
+    for size in _sizes(values):
         half = -(-size // 2)
         values = combine(values[..., :half], values[..., size - half :])
     return values
+
+
+def _sizes(values: tf.Tensor) -> list[int]:
+    """The lengths of the last axis that are to be halved."""
+    sizes = []
+    size = values.shape[-1] if in_xla() else None
+    while size is not None and size > _WINDOW:
+        sizes.append(size)
+        size = -(-size // 2)
+    return sizes
