@@ -130,15 +130,13 @@ class Reranker(keras.layers.Layer):
 
     def __call__(self, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> tf.Tensor:
         """Positions int32 `[batch, k]`; see the class. Nested lists are taken for arrays."""
-        if not isinstance(inputs, dict):
-            return super().__call__(inputs, *args, **kwargs)
         # Keras makes a tensor of every number in a list, an int among floats a tensor that does not fit.
-        inputs = {
-            key: np.asarray(value) if isinstance(value, (list, tuple)) else value
-            for key, value in inputs.items()
-        }
-        values = all(isinstance(value, (tf.Tensor, np.ndarray)) for value in inputs.values())
-        if values and tf.executing_eagerly() and not args and not kwargs:
+        if isinstance(inputs, dict):
+            inputs = {
+                key: np.asarray(value) if isinstance(value, (list, tuple)) else value
+                for key, value in inputs.items()
+            }
+        if tf.executing_eagerly() and not args and not kwargs and _has_values(inputs):
             # What Keras does around a call takes as long as re-ranking dozens of lists, and none of it is needed.
             return self.call(inputs)
         return super().__call__(inputs, *args, **kwargs)
@@ -239,6 +237,13 @@ class Reranker(keras.layers.Layer):
             return self.k
         static = tf.get_static_value(inputs["k"])
         return tf.maximum(inputs["k"], 1) if static is None else int(static)
+
+
+def _has_values(inputs: Any) -> bool:
+    """Whether these are values, and not what Keras stands in for them while it connects layers."""
+    return isinstance(inputs, dict) and all(
+        isinstance(value, (tf.Tensor, np.ndarray)) for value in inputs.values()
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfrec_div._keras import tf
 
 # XLA spreads what moves more bytes than this over threads, where the lists of other threads are in the way.
-BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 512 * 1024
 
 
 def in_xla() -> bool:
