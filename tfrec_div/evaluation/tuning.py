@@ -13,8 +13,10 @@ from tqdm.auto import tqdm
 
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.evaluation.budget import Budget
+from tfrec_div.evaluation.jackknife import jackknife_counts, jackknife_units, unit_means
 from tfrec_div.evaluation.measures import ListMeasures, unseen_relevant
 from tfrec_div.evaluation.stats import bootstrap_interval
+from tfrec_div.evaluation.system import SYSTEM_METRICS, possible
 
 LEVELS = tuple(np.linspace(0.0, 1.0, 21).round(2).tolist())
 # With fewer users a confidence bound says little.
@@ -137,15 +139,21 @@ def tune(
     if len(users) < _FEW_USERS:
         warnings.warn(f"only {len(users)} users to tune on: the bounds are rough", stacklevel=2)
     tried = recommender.with_reranker(layer)
-    values = _measure(tried, users, relevant, (allowed.metric, metric), grid, progress)
+    names = (allowed.metric, metric)
+    # Groups of users only where somebody is to be left out one after the other.
+    together = any(_name(name) in SYSTEM_METRICS for name in names)
+    units = jackknife_units(len(users), seed) if together else np.arange(len(users))
+    values = _measure(tried, users, relevant, names, units, grid, progress)
     kept, gained = values[allowed.metric], values[metric]
-    fold = np.random.default_rng(seed).permutation(len(users)) % folds
+    fold = np.random.default_rng(seed).permutation(kept.shape[1]) % folds
     signed = -gained if gain.startswith("-") else gained
     place, chosen, held_out = _search(kept, signed, allowed, fold, confidence)
     losses = [allowed.loss(kept[0], row, confidence) for row in kept]
     curve = pd.DataFrame({"level": grid})
     for name, rows in values.items():
         intervals = [bootstrap_interval(row, seed=seed) for row in rows]
+        if _name(name) in SYSTEM_METRICS:
+            intervals = [possible(_name(name), interval) for interval in intervals]
         for n, column in enumerate((name, f"{name} low", f"{name} high")):
             curve[column] = [interval[n] for interval in intervals]
     curve["loss"], curve["bound"] = zip(*losses, strict=True)
@@ -179,23 +187,36 @@ def _measure(
     users: np.ndarray,
     relevant: tuple[np.ndarray, np.ndarray],
     names: Sequence[str],
+    units: np.ndarray,
     grid: np.ndarray,
     progress: bool,
 ) -> dict[str, np.ndarray]:
-    """Returns values `[levels, users]` by metric."""
+    """Returns values `[levels, units]` by metric."""
     values: dict[str, np.ndarray] = {}
     for k in sorted({_length(name) for name in names}):
+        wanted = [name for name in names if _length(name) == k]
+        together = {name: SYSTEM_METRICS[_name(name)] for name in wanted if _name(name) in SYSTEM_METRICS}
         candidates = recommender.candidates(users, k=k, progress=progress)
         measure = ListMeasures(recommender, relevant, k, users)
-        pages = (recommender.rerank_candidates(candidates, k=k, diversity=level) for level in grid)
-        bar = tqdm(pages, desc="tune", unit="level", total=len(grid), disable=not progress)
-        found = [measure(rows) for rows in bar]
-        for name in names:
-            if _length(name) == k:
-                if name not in found[0]:
-                    raise ValueError(f"no list metric {name!r}; there are {', '.join(found[0])}")
-                values[name] = np.stack([one[name] for one in found])
+        found = []
+        for level in tqdm(grid, desc="tune", unit="level", disable=not progress):
+            rows = recommender.rerank_candidates(candidates, k=k, diversity=level)
+            one = jackknife_counts(together, rows, len(recommender.item_counts), units) if together else {}
+            if len(together) < len(wanted):
+                pages = measure(rows)
+                for name in wanted:
+                    if name in pages:
+                        one[name] = unit_means(pages[name], units)
+                    elif name not in together:
+                        systems = (f"{system}@{k}" for system in SYSTEM_METRICS)
+                        raise ValueError(f"no metric {name!r}; there are {', '.join([*pages, *systems])}")
+            found.append(one)
+        values.update({name: np.stack([one[name] for one in found]) for name in wanted})
     return {name: values[name] for name in names}
+
+
+def _name(metric: str) -> str:
+    return metric.partition("@")[0]
 
 
 def _length(name: str) -> int:
@@ -211,10 +232,10 @@ def _search(
     """Returns the place of the level, those that the folds chose, and the held-out loss with its bound.
 
     Args:
-        kept: `[levels, users]` of the budget's metric.
-        gained: `[levels, users]` of the metric to raise.
+        kept: `[levels, units]` of the budget's metric; a unit is a user, or a group of users.
+        gained: `[levels, units]` of the metric to raise.
         budget: The budget.
-        fold: Fold of each user, `[users]`.
+        fold: Fold of each unit, `[units]`.
         confidence: Of the bounds.
     """
     highest = len(kept) - 1
