@@ -95,11 +95,20 @@ def tune(
     other folds choose, and if the bound of their loss is beyond the budget, the highest of the levels chosen is given
     up and all is done again without it.
 
+    Both metrics may be any that `evaluate` reports on lists: the list metrics, of which each user has a value, and
+    those of all lists together (`SYSTEM_METRICS`: coverage, gini, exposure_gini, entropy, personalization). The latter
+    get a value per user by the jackknife (Tukey, 1958; see `jackknife_counts`): their mean is the metric, and the error
+    that the bound is made of is on average not too small (Efron and Stein, 1981). It is rather too large for coverage,
+    so its budget is kept with some room. Each value depends on the other users' pages, and so does a little of the
+    confirmation. Above 2,000 users, random groups of users take their place, and of a list metric
+    the means of these groups. What all lists together give depends on how many there are: a coverage is that of as many
+    users as were measured.
+
     Args:
         recommender: A `Recommender` with a re-ranker. It stays as it is.
         validation: Held-out interactions that the final evaluation does not use.
         budget: What may be lost: see `Budget.parse`.
-        gain: The metric to raise; with a minus before it, such as `"-calibration_kl@10"`, to lower.
+        gain: The metric to raise; with a minus before it, such as `"-calibration_kl@10"` or `"-gini@10"`, to lower.
         levels: Levels to try, in [0, 1]; 0 is always among them.
         folds: Parts of the users for the confirmation, at least 2.
         confidence: Of the one-sided bounds, in (0, 1).
@@ -111,7 +120,7 @@ def tune(
         A `Tuning`, with the new recommender and the whole curve.
 
     Raises:
-        ValueError: An argument does not fit, or nobody has a relevant held-out item.
+        ValueError: An argument does not fit, there is no such metric, or nobody has a relevant held-out item.
 
     Example:
         >>> from tfrec_div import TwoTower, make_synthetic, rerank
@@ -123,6 +132,10 @@ def tune(
         >>> found = tune(rec, held_out, "ndcg@5 -50%", "ild_vectors@5", levels=[0, 0.3, 0.6], progress=False)
         >>> found.recommender.diversity == found.level, list(found.curve["level"])
         (True, [0.0, 0.3, 0.6])
+        >>> found = tune(rec, held_out, "ndcg@5 -50%", "coverage@5", levels=[0, 0.3, 0.6], progress=False)
+        >>> pages, _ = rec.recommend_rows(unseen_relevant(held_out, rec.seen)[0], k=5, diversity=0.3)
+        >>> bool(np.isclose(found.curve["coverage@5"][1], len(np.unique(pages)) / 30))
+        True
     """
     allowed, grid = Budget.parse(budget), _grid(levels)
     metric = gain.removeprefix("-")
