@@ -21,6 +21,7 @@ def second(level):
         0.0: 1 + user % 20,  # 21 items, each in five lists or more
         0.2: 1 + user % 18,  # 19 items
         0.5: np.where(user < 90, 1 + user % 10, user - 79),  # 21 items, of which ten are in a single list
+        0.7: np.where(user < 19, 11 + user, 1 + user % 10),  # 30 items, of which 19 are in a single list
         0.9: 1 + user % 29,  # 30 items, each in three lists or more
     }[level]
 
@@ -76,6 +77,13 @@ def test_the_curve_has_the_metric_of_all_lists_itself(wanted):
     assert (low + high) / 2 == pytest.approx(21 / 30, abs=0.03)
 
 
+def test_an_interval_ends_where_the_metric_does(wanted):
+    curve = tuned(wanted, "recall@2 -1%", "coverage@2", [0.7]).curve
+    assert curve["coverage@2"][1] == pytest.approx(1.0)
+    assert curve["coverage@2 high"][1] == 1.0
+    assert curve["coverage@2 low"][1] < 0.9
+
+
 @pytest.mark.parametrize(
     ("gain", "level"),
     [("coverage@2", 0.9), ("-coverage@2", 0.2), ("-gini@2", 0.9), ("gini@2", 0.5), ("entropy@2", 0.9)],
@@ -98,10 +106,11 @@ def test_the_level_has_the_most_of_a_metric_of_all_lists(wanted, gain, level):
     ],
 )
 def test_a_budget_of_coverage_is_kept(wanted, budget, level):
-    found = tuned(wanted, budget, "vendi@2", [0.2])
-    # The pages are alike in distance, so what decides is the first of the largest gains: make it the other way.
+    found = tuned(
+        wanted, budget, "-entropy@2", [0.2]
+    )  # less at 0.2, so the level is as high as the budget allows
+    assert found.level == level
     assert found.curve["within"].tolist() == [True, level > 0]
-    assert tuned(wanted, budget, "-entropy@2", [0.2]).level == level
 
 
 def test_items_of_a_single_list_make_the_bound_wider(wanted):
