@@ -8,7 +8,7 @@ import pytest
 
 import tfrec_div as td
 from tfrec_div.data.frames import from_frames
-from tfrec_div.evaluation import jackknife
+from tfrec_div.evaluation import jackknife, tuning
 from tfrec_div.evaluation.measures import unseen_relevant
 
 USERS, ITEMS = 100, 30
@@ -131,8 +131,15 @@ def test_where_less_is_better_the_budget_is_of_what_is_added(wanted):
 
 def test_beyond_two_thousand_users_groups_stand_for_them(monkeypatch):
     monkeypatch.setattr(jackknife.jackknife_units, "__defaults__", (0, 200))
-    many = wanting(950)
-    found = tuned(many, "recall@2 -1%", "coverage@2", [0.2, 0.9])
+    sizes = []
+
+    def counting(metrics, rows, num_items, units):
+        sizes.append(np.unique(np.bincount(units)).tolist())
+        return jackknife.jackknife_counts(metrics, rows, num_items, units)
+
+    monkeypatch.setattr(tuning, "jackknife_counts", counting)
+    found = tuned(wanting(950), "recall@2 -1%", "coverage@2", [0.2, 0.9])
+    assert sizes == [[5], [5], [5]]
     assert found.users == 950
     assert found.level == 0.9
     assert found.curve["recall@2"].tolist() == pytest.approx([1.0, 1.0, 1.0])

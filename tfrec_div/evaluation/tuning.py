@@ -164,11 +164,11 @@ def tune(
     losses = [allowed.loss(kept[0], row, confidence) for row in kept]
     curve = pd.DataFrame({"level": grid})
     for name, rows in values.items():
-        intervals = [bootstrap_interval(row, seed=seed) for row in rows]
+        intervals = np.array([bootstrap_interval(row, seed=seed) for row in rows])
         if _name(name) in SYSTEM_METRICS:
-            intervals = [possible(_name(name), interval) for interval in intervals]
+            intervals = possible(_name(name), intervals)
         for n, column in enumerate((name, f"{name} low", f"{name} high")):
-            curve[column] = [interval[n] for interval in intervals]
+            curve[column] = intervals[:, n]
     curve["loss"], curve["bound"] = zip(*losses, strict=True)
     # A fixed sequence: behind a level beyond the budget, none is eligible.
     curve["within"] = np.logical_and.accumulate(curve["bound"] <= allowed.allowed)
