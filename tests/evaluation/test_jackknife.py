@@ -126,6 +126,16 @@ def test_a_group_counts_by_its_users_with_a_value():
     np.testing.assert_array_equal(unit_means(np.array([1.0, nan]), np.arange(2)), [1.0, nan])
 
 
+@pytest.mark.parametrize(("users", "k"), [(943, 10), (100, 5), (37, 7)])
+def test_rounding_errors_are_no_differences(users, k):
+    rows = np.tile(np.arange(k), (users, 1))  # the same page for everybody
+    found = jackknife_counts(SYSTEM_METRICS, rows, 50)
+    for name, values in found.items():
+        assert np.ptp(values) == 0.0, name
+    assert (found["personalization"] == 0.0).all()
+    assert found["coverage"][0] == pytest.approx(k / 50, abs=1e-15)
+
+
 def test_a_hundred_thousand_users_take_little_memory():
     rows = np.random.default_rng(3).integers(0, 20_000, size=(100_000, 10), dtype=np.int32)
     units = jackknife_units(len(rows))

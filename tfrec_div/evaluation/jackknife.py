@@ -11,6 +11,8 @@ from tfrec_div.metrics import SystemCounts
 
 # So many say how far values spread within 2 %; more would only take time.
 MOST_UNITS = 2000
+# What differs by less is the same number: a rounding error must not become a difference of users, nor 0 a base.
+_DIGITS = 13
 
 
 def jackknife_units(users: int, seed: int = 0, most: int = MOST_UNITS) -> np.ndarray:
@@ -74,12 +76,13 @@ def jackknife_counts(
     number = int(units.max(initial=-1)) + 1
     members = np.split(np.argsort(units, kind="stable"), np.bincount(units, minlength=number).cumsum()[:-1])
     whole = SystemCounts(num_items).update(rows)
+    value = np.array([[metric(whole)] for metric in metrics.values()]).round(_DIGITS)
     without = np.empty((len(metrics), number))
     for unit, lists in enumerate(members[:number]):
         rest = whole.without(SystemCounts(num_items).update(rows[lists]))
         without[:, unit] = [metric(rest) for metric in metrics.values()]
-    moved = (number - 1) * (without.mean(axis=1, keepdims=True) - without)
-    return {name: metric(whole) + moved[n] for n, (name, metric) in enumerate(metrics.items())}
+    added = (without - value).round(_DIGITS)
+    return dict(zip(metrics, value + (number - 1) * (added.mean(axis=1, keepdims=True) - added), strict=True))
 
 
 def unit_means(values: np.ndarray, units: np.ndarray) -> np.ndarray:
