@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import tfrec_div as td
 from tfrec_div.data.frames import from_frames
-from tfrec_div.evaluation import jackknife, tuning
+from tfrec_div.evaluation import jackknife_counts, jackknife_units, tuning
 from tfrec_div.evaluation.measures import unseen_relevant
 
 USERS, ITEMS = 100, 30
@@ -130,12 +132,12 @@ def test_where_less_is_better_the_budget_is_of_what_is_added(wanted):
 
 
 def test_beyond_two_thousand_users_groups_stand_for_them(monkeypatch):
-    monkeypatch.setattr(jackknife.jackknife_units, "__defaults__", (0, 200))
+    monkeypatch.setattr(tuning, "jackknife_units", partial(jackknife_units, most=200))
     sizes = []
 
     def counting(metrics, rows, num_items, units):
         sizes.append(np.unique(np.bincount(units)).tolist())
-        return jackknife.jackknife_counts(metrics, rows, num_items, units)
+        return jackknife_counts(metrics, rows, num_items, units)
 
     monkeypatch.setattr(tuning, "jackknife_counts", counting)
     found = tuned(wanting(950), "recall@2 -1%", "coverage@2", [0.2, 0.9])
