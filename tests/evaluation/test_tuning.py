@@ -206,7 +206,7 @@ def test_what_does_not_fit_is_refused(wanted):
     for options, message in (
         ({"gain": "recall@2"}, "gain must be another metric"),
         ({"gain": "ild_vectors"}, "with its length, such as 'ndcg@10'; received 'ild_vectors'"),
-        ({"gain": "beauty@2"}, r"no list metric 'beauty@2'; there are .*ndcg@2"),
+        ({"gain": "beauty@2"}, r"no metric 'beauty@2'; there are .*ndcg@2"),
         ({"levels": [0.5, 1.5]}, r"levels must lie in \[0, 1\]; received \[0.5, 1.5\]"),
         ({"folds": 1}, "folds must be from 2 to the number of users, 100; received 1"),
         ({"confidence": 1.0}, r"confidence must lie in \(0, 1\); received 1.0"),

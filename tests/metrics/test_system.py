@@ -185,6 +185,23 @@ def test_a_sample_is_the_counts_of_its_lists_written_out(rng):
 
 @given(rng=LISTS)
 @settings(max_examples=50, deadline=None)
+def test_without_some_lists_the_counts_are_those_of_the_others(rng):
+    rows = some_lists(rng)
+    there = rng.random(len(rows)) < 0.5
+    whole = SystemCounts(12).update(rows)
+    before = whole.counts.copy()
+    left, written = whole.without(SystemCounts(12).update(rows[~there])), SystemCounts(12).update(rows[there])
+    assert (left.lists, left.filled) == (written.lists, written.filled)
+    np.testing.assert_array_equal(left.counts, written.counts)
+    np.testing.assert_allclose(left.exposure, written.exposure, atol=1e-12)
+    np.testing.assert_allclose(left.shares, written.shares, atol=1e-12)
+    assert left.personalization() == pytest.approx(written.personalization(), abs=1e-12)
+    # The counter itself stays as it is.
+    np.testing.assert_array_equal(whole.counts, before)
+
+
+@given(rng=LISTS)
+@settings(max_examples=50, deadline=None)
 def test_neither_the_order_of_users_nor_padding_nor_names_of_items_matter(rng):
     rows = some_lists(rng)
     names = np.append(rng.permutation(12), -1)
@@ -243,6 +260,7 @@ def test_nobody_gets_anything():
         (lambda: exposure_gini(ROWS, 5, discount=np.array([1.0, -0.5])), "at least 2 weights of at least 0"),
         (lambda: SystemCounts(5, None).update(ROWS).exposure_gini(), "discount must be given"),
         (lambda: SystemCounts(5).merge(SystemCounts(4)), "other must count 5 items; received 4"),
+        (lambda: SystemCounts(5).without(SystemCounts(4)), "other must count 5 items; received 4"),
         (
             lambda: SystemCounts(5).merge(SystemCounts(5, None)),
             "other must have the discount 'log2'; received None",

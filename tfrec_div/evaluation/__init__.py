@@ -5,6 +5,7 @@ from tfrec_div.evaluation.baselines import Popularity, Random
 from tfrec_div.evaluation.budget import Budget
 from tfrec_div.evaluation.evaluation import Evaluation
 from tfrec_div.evaluation.evaluator import evaluate
+from tfrec_div.evaluation.jackknife import jackknife_counts, jackknife_units
 from tfrec_div.evaluation.ranks import target_ranks
 from tfrec_div.evaluation.stats import (
     Interval,
@@ -32,6 +33,8 @@ __all__ = [
     "bootstrap_rows",
     "evaluate",
     "holm",
+    "jackknife_counts",
+    "jackknife_units",
     "paired_test",
     "stage_latency",
     "target_ranks",

@@ -18,7 +18,7 @@ class Budget:
     """A budget as it is written, such as `"ndcg@10 -1%"`.
 
     Args:
-        metric: Name of a list metric with its length, `"ndcg@10"`.
+        metric: Name of a metric with its length, `"ndcg@10"` or `"coverage@10"`.
         kind: `"relative"` (`"ndcg@10 -1%"`), `"absolute"` (`"ndcg@10 -0.002"`) or `"limit"` (`"ndcg@10 >= 0.2"`).
         amount: Largest loss, as a share or in the metric's unit; or the limit.
         more_is_better: Whether a loss is a smaller value; `"+1%"` and `"<= 0.2"` say that it is a larger one.

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_div.evaluation.stats import PairedTest, bootstrap_interval, holm, paired_test
-from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts
+from tfrec_div.evaluation.system import SYSTEM_METRICS, bootstrap_counts, possible
 from tfrec_div.metrics import ReliabilityCurve, average_overlap, catalog_coverage
 
 COMPARED = ("ndcg", "recall", "ild_vectors", "novelty")
@@ -208,11 +208,9 @@ class Evaluation:
 
     def _system_metrics(self, name: str) -> dict[str, dict[str, float]]:
         found = bootstrap_counts(SYSTEM_METRICS, self.lists[name], self.num_items, self.level, seed=self.seed)
-        # An interval centred on a value at the edge would reach beyond what is possible.
-        most = {metric: np.inf if metric == "entropy" else 1.0 for metric in found}
         return {
             f"{metric}@{self.k}": dict(
-                zip(("mean", "low", "high"), np.clip(ends, 0.0, most[metric]).tolist(), strict=True)
+                zip(("mean", "low", "high"), possible(metric, ends).tolist(), strict=True)
             )
             for metric, ends in found.items()
         }

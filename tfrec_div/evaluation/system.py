@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfrec_div.evaluation.stats import spread_around
 from tfrec_div.metrics import SystemCounts
@@ -69,3 +70,8 @@ def bootstrap_counts(
     value = np.array([metric(whole) for metric in metrics.values()])
     _, low, high = spread_around(value, np.array(found), level)
     return {name: (float(value[n]), float(low[n]), float(high[n])) for n, name in enumerate(metrics)}
+
+
+def possible(metric: str, values: ArrayLike) -> np.ndarray:
+    """Values of a metric of `SYSTEM_METRICS` kept within what it can be: an interval that is centred reaches beyond."""
+    return np.clip(values, 0.0, np.inf if metric == "entropy" else 1.0)

@@ -13,8 +13,10 @@ from tqdm.auto import tqdm
 
 from tfrec_div.data.dataset import Dataset
 from tfrec_div.evaluation.budget import Budget
+from tfrec_div.evaluation.jackknife import jackknife_counts, jackknife_units, unit_means
 from tfrec_div.evaluation.measures import ListMeasures, unseen_relevant
 from tfrec_div.evaluation.stats import bootstrap_interval
+from tfrec_div.evaluation.system import SYSTEM_METRICS, possible
 
 LEVELS = tuple(np.linspace(0.0, 1.0, 21).round(2).tolist())
 # With fewer users a confidence bound says little.
@@ -93,11 +95,20 @@ def tune(
     other folds choose, and if the bound of their loss is beyond the budget, the highest of the levels chosen is given
     up and all is done again without it.
 
+    Both metrics may be any that `evaluate` reports on lists: the list metrics, of which each user has a value, and
+    those of all lists together (`SYSTEM_METRICS`: coverage, gini, exposure_gini, entropy, personalization). The latter
+    get a value per user by the jackknife (Tukey, 1958; see `jackknife_counts`): their mean is the metric, and the error
+    that the bound is made of is on average not too small (Efron and Stein, 1981). It is rather too large for coverage,
+    so its budget is kept with some room. Each value depends on the other users' pages, and so does a little of the
+    confirmation. Above 2,000 users, random groups of users take their place, and of a list metric
+    the means of these groups. What all lists together give depends on how many there are: a coverage is that of as many
+    users as were measured.
+
     Args:
         recommender: A `Recommender` with a re-ranker. It stays as it is.
         validation: Held-out interactions that the final evaluation does not use.
         budget: What may be lost: see `Budget.parse`.
-        gain: The metric to raise; with a minus before it, such as `"-calibration_kl@10"`, to lower.
+        gain: The metric to raise; with a minus before it, such as `"-calibration_kl@10"` or `"-gini@10"`, to lower.
         levels: Levels to try, in [0, 1]; 0 is always among them.
         folds: Parts of the users for the confirmation, at least 2.
         confidence: Of the one-sided bounds, in (0, 1).
@@ -109,7 +120,7 @@ def tune(
         A `Tuning`, with the new recommender and the whole curve.
 
     Raises:
-        ValueError: An argument does not fit, or nobody has a relevant held-out item.
+        ValueError: An argument does not fit, there is no such metric, or nobody has a relevant held-out item.
 
     Example:
         >>> from tfrec_div import TwoTower, make_synthetic, rerank
@@ -121,6 +132,10 @@ def tune(
         >>> found = tune(rec, held_out, "ndcg@5 -50%", "ild_vectors@5", levels=[0, 0.3, 0.6], progress=False)
         >>> found.recommender.diversity == found.level, list(found.curve["level"])
         (True, [0.0, 0.3, 0.6])
+        >>> found = tune(rec, held_out, "ndcg@5 -50%", "coverage@5", levels=[0, 0.3, 0.6], progress=False)
+        >>> pages, _ = rec.recommend_rows(unseen_relevant(held_out, rec.seen)[0], k=5, diversity=0.3)
+        >>> bool(np.isclose(found.curve["coverage@5"][1], len(np.unique(pages)) / 30))
+        True
     """
     allowed, grid = Budget.parse(budget), _grid(levels)
     metric = gain.removeprefix("-")
@@ -137,17 +152,23 @@ def tune(
     if len(users) < _FEW_USERS:
         warnings.warn(f"only {len(users)} users to tune on: the bounds are rough", stacklevel=2)
     tried = recommender.with_reranker(layer)
-    values = _measure(tried, users, relevant, (allowed.metric, metric), grid, progress)
+    names = (allowed.metric, metric)
+    # Groups of users only where somebody is to be left out one after the other.
+    together = any(_name(name) in SYSTEM_METRICS for name in names)
+    units = jackknife_units(len(users), seed) if together else np.arange(len(users))
+    values = _measure(tried, users, relevant, names, units, grid, progress)
     kept, gained = values[allowed.metric], values[metric]
-    fold = np.random.default_rng(seed).permutation(len(users)) % folds
+    fold = np.random.default_rng(seed).permutation(kept.shape[1]) % folds
     signed = -gained if gain.startswith("-") else gained
     place, chosen, held_out = _search(kept, signed, allowed, fold, confidence)
     losses = [allowed.loss(kept[0], row, confidence) for row in kept]
     curve = pd.DataFrame({"level": grid})
     for name, rows in values.items():
-        intervals = [bootstrap_interval(row, seed=seed) for row in rows]
+        intervals = np.array([bootstrap_interval(row, seed=seed) for row in rows])
+        if _name(name) in SYSTEM_METRICS:
+            intervals = possible(_name(name), intervals)
         for n, column in enumerate((name, f"{name} low", f"{name} high")):
-            curve[column] = [interval[n] for interval in intervals]
+            curve[column] = intervals[:, n]
     curve["loss"], curve["bound"] = zip(*losses, strict=True)
     # A fixed sequence: behind a level beyond the budget, none is eligible.
     curve["within"] = np.logical_and.accumulate(curve["bound"] <= allowed.allowed)
@@ -179,23 +200,36 @@ def _measure(
     users: np.ndarray,
     relevant: tuple[np.ndarray, np.ndarray],
     names: Sequence[str],
+    units: np.ndarray,
     grid: np.ndarray,
     progress: bool,
 ) -> dict[str, np.ndarray]:
-    """Returns values `[levels, users]` by metric."""
+    """Returns values `[levels, units]` by metric."""
     values: dict[str, np.ndarray] = {}
     for k in sorted({_length(name) for name in names}):
+        wanted = [name for name in names if _length(name) == k]
+        together = {name: SYSTEM_METRICS[_name(name)] for name in wanted if _name(name) in SYSTEM_METRICS}
         candidates = recommender.candidates(users, k=k, progress=progress)
         measure = ListMeasures(recommender, relevant, k, users)
-        pages = (recommender.rerank_candidates(candidates, k=k, diversity=level) for level in grid)
-        bar = tqdm(pages, desc="tune", unit="level", total=len(grid), disable=not progress)
-        found = [measure(rows) for rows in bar]
-        for name in names:
-            if _length(name) == k:
-                if name not in found[0]:
-                    raise ValueError(f"no list metric {name!r}; there are {', '.join(found[0])}")
-                values[name] = np.stack([one[name] for one in found])
+        found = []
+        for level in tqdm(grid, desc="tune", unit="level", disable=not progress):
+            rows = recommender.rerank_candidates(candidates, k=k, diversity=level)
+            one = jackknife_counts(together, rows, len(recommender.item_counts), units) if together else {}
+            if len(together) < len(wanted):
+                pages = measure(rows)
+                for name in wanted:
+                    if name in pages:
+                        one[name] = unit_means(pages[name], units)
+                    elif name not in together:
+                        systems = (f"{system}@{k}" for system in SYSTEM_METRICS)
+                        raise ValueError(f"no metric {name!r}; there are {', '.join([*pages, *systems])}")
+            found.append(one)
+        values.update({name: np.stack([one[name] for one in found]) for name in wanted})
     return {name: values[name] for name in names}
+
+
+def _name(metric: str) -> str:
+    return metric.partition("@")[0]
 
 
 def _length(name: str) -> int:
@@ -211,10 +245,10 @@ def _search(
     """Returns the place of the level, those that the folds chose, and the held-out loss with its bound.
 
     Args:
-        kept: `[levels, users]` of the budget's metric.
-        gained: `[levels, users]` of the metric to raise.
+        kept: `[levels, units]` of the budget's metric; a unit is a user, or a group of users.
+        gained: `[levels, units]` of the metric to raise.
         budget: The budget.
-        fold: Fold of each user, `[users]`.
+        fold: Fold of each unit, `[units]`.
         confidence: Of the bounds.
     """
     highest = len(kept) - 1

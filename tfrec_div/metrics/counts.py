@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 
@@ -92,10 +93,7 @@ class SystemCounts:
         Raises:
             ValueError: the other is of another catalogue or discount.
         """
-        if self.num_items != other.num_items:
-            raise ValueError(f"other must count {self.num_items} items; received {other.num_items}")
-        if not np.array_equal(np.asarray(self.discount, object), np.asarray(other.discount, object)):
-            raise ValueError(f"other must have the discount {self.discount!r}; received {other.discount!r}")
+        self._check_alike(other)
         self.counts += other.counts
         self.exposure += other.exposure
         self.shares += other.shares
@@ -103,6 +101,32 @@ class SystemCounts:
         self.lists += other.lists
         self.filled += other.filled
         return self
+
+    def without(self, other: SystemCounts) -> SystemCounts:
+        """A new counter of these lists without those of another, which are some of them.
+
+        Args:
+            other: Of the same catalogue and discount.
+
+        Raises:
+            ValueError: the other is of another catalogue or discount.
+
+        Example:
+            >>> rows = np.array([[0, 1], [0, 2], [3, 4]])
+            >>> SystemCounts(5).update(rows).without(SystemCounts(5).update(rows[2:])).counts.tolist()
+            [2, 1, 1, 0, 0]
+        """
+        self._check_alike(other)
+        rest = copy(self)
+        for name in ("counts", "exposure", "shares", "_directions", "lists", "filled"):
+            setattr(rest, name, getattr(self, name) - getattr(other, name))
+        return rest
+
+    def _check_alike(self, other: SystemCounts) -> None:
+        if self.num_items != other.num_items:
+            raise ValueError(f"other must count {self.num_items} items; received {other.num_items}")
+        if not np.array_equal(np.asarray(self.discount, object), np.asarray(other.discount, object)):
+            raise ValueError(f"other must have the discount {self.discount!r}; received {other.discount!r}")
 
     def coverage(self, among: np.ndarray | None = None) -> float:
         """Share of the items that are recommended to anybody; as `tfrec_div.metrics.catalog_coverage`."""
