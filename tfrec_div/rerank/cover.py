@@ -9,6 +9,7 @@ from tfrec_div.rerank.greedy import Selection, State, keep_closed
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import Kernel
 from tfrec_div.rerank.pool import Pool
+from tfrec_div.rerank.reductions import WINDOW
 from tfrec_div.rerank.xla import BLOCK_BYTES
 
 
@@ -92,10 +93,10 @@ class COVER(KernelReranker):
 
 
 def _blocks(pool: Pool) -> list[slice]:
-    """The rows to be summed at a time: all, but under XLA few enough to stay on one thread (see `Rows`)."""
+    """The rows to be summed at a time: all, but under XLA few enough for one thread and for one step of a sum."""
     columns = pool.scores.shape[1]
     if not pool.xla or columns is None:
         return [slice(None)]
-    size = max(1, min(32, BLOCK_BYTES // (8 * columns)))
-    size = -(-columns // -(-columns // size))
+    number = -(-columns // max(1, min(WINDOW, BLOCK_BYTES // (8 * columns))))
+    size = -(-columns // number)
     return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]

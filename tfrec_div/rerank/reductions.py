@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tfrec_div._keras import tf
 from tfrec_div.rerank.xla import in_xla
 
-_WINDOW = 32
+WINDOW = 32
 # The number next to 1.
 _ABOVE_ONE = 1.00000012
 
@@ -83,7 +83,7 @@ def _sizes(values: tf.Tensor) -> list[int]:
     """The lengths of the last axis that are to be halved."""
     sizes = []
     size = values.shape[-1] if in_xla() else None
-    while size is not None and size > _WINDOW:
+    while size is not None and size > WINDOW:
         sizes.append(size)
         size = -(-size // 2)
     return sizes
