@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from vendi_score import vendi
 
 from tfrec_div.metrics import vendi_score
