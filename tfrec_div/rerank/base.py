@@ -12,7 +12,7 @@ from tfrec_div._keras import keras, tf
 from tfrec_div.rerank.by_query import by_query
 from tfrec_div.rerank.compiled import Compiled, Traced, worth_compiling
 from tfrec_div.rerank.constraints import Constraint, MinGap, make_constraints
-from tfrec_div.rerank.greedy import Selection, complete, greedy, in_score_order
+from tfrec_div.rerank.greedy import Selection, complete, greedy, in_score_order, unrolled
 from tfrec_div.rerank.greedy_constrained import greedy_constrained
 from tfrec_div.rerank.inputs import check_inputs, check_values
 from tfrec_div.rerank.pool import Pool, make_pool
@@ -176,8 +176,10 @@ class Reranker(keras.layers.Layer):
                 "expected order='picks'"
             )
         pool = make_pool(inputs, self.profiles, self.diversity, self.score_normalization, picks)
+        conditions = bool(self.constraints) or "pinned" in inputs
+        pool = pool if conditions else unrolled(pool)
         selection = None if "diversity" not in inputs and self.diversity == 0.0 else self.start(pool)
-        if self.constraints or "pinned" in inputs:
+        if conditions:
             positions = greedy_constrained(
                 pool, selection, self.constraints, inputs.get("pinned"), self.may_run_out
             )

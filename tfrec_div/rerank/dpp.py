@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.greedy import Selection, State, put
+from tfrec_div.rerank.greedy import Selection, State, new_table, put
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import Dot, Kernel
 from tfrec_div.rerank.pool import Pool
@@ -99,7 +99,6 @@ class DPP(KernelReranker):
         # A missing row has length 0 and is taken for orthogonal to all others.
         left = tf.square(weights)
         least = _IN_SPAN * left
-        shape = [tf.shape(pool.scores)[0], pool.steps, rows.dim]
 
         def update(gain: tf.Tensor, state: State, pick: tf.Tensor, step: Any) -> tuple[tf.Tensor, State]:
             left, basis = state
@@ -116,7 +115,7 @@ class DPP(KernelReranker):
             )
 
         gain = tf.where(pool.valid, left, float("-inf"))
-        return Selection(gain, gain, update, (left, tf.zeros(shape)))
+        return Selection(gain, gain, update, (left, new_table(pool, pool.steps, rows.dim)))
 
     def _by_kernel_rows(self, pool: Pool, weights: tf.Tensor) -> Selection:
         """A small system of equations a pick, in the kernel rows of the items in the window."""

@@ -56,8 +56,22 @@ def keep_closed(gain: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     return tf.where(gain > float("-inf"), new, float("-inf"))
 
 
+def unrolled(pool: Pool) -> Pool:
+    """The pool, marked where its picks are few enough to be taken one after the other in the graph."""
+    few = isinstance(pool.picks, int) and pool.picks <= _UNROLLED_PICKS
+    return pool._replace(unrolled=few and not pool.xla)
+
+
+def new_table(pool: Pool, slots: Any, dim: Any) -> tf.Tensor:
+    """A table `[batch, slots, dim]` for `put`: zeros, or no rows yet where a state may change its shape."""
+    grows = pool.unrolled and isinstance(pool.context, int) and pool.context == 0
+    return tf.zeros([tf.shape(pool.scores)[0], 0 if grows else slots, dim])
+
+
 def put(table: tf.Tensor, slot: Any, row: tf.Tensor) -> tf.Tensor:
-    """The table `[batch, slots, dim]` with a row `[batch, dim]` in one of its slots."""
+    """The table `[batch, slots, dim]` with a row `[batch, dim]` in one of its slots, or behind its last row."""
+    if isinstance(slot, int) and table.shape[1] == slot:
+        return tf.concat([table, tf.expand_dims(row, 1)], 1)
     return tf.where((tf.range(tf.shape(table)[1]) == slot)[:, tf.newaxis], row[:, tf.newaxis], table)
 
 
@@ -106,7 +120,7 @@ def greedy(pool: Pool, selection: Selection, may_run_out: bool) -> tuple[tf.Tens
 
     pick = best(pool, selection.first)
     found = with_gain(selection.first, pick)
-    if isinstance(pool.picks, int) and pool.picks <= _UNROLLED_PICKS and not pool.xla:
+    if pool.unrolled:
         gain, state = selection.gain, selection.state
         chosen = [pick]
         for step in range(pool.picks - 1):

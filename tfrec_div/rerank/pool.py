@@ -29,6 +29,7 @@ class Pool(NamedTuple):
         profiles: what describes the user and not a candidate (`user_profile [batch, aspects]`).
         index: `[1, columns]` int32, 0, 1, ….
         xla: whether the graph is compiled by XLA.
+        unrolled: whether the picks are taken one after the other in the graph and not in a loop.
     """
 
     scores: tf.Tensor
@@ -41,6 +42,7 @@ class Pool(NamedTuple):
     profiles: Mapping[str, tf.Tensor]
     index: tf.Tensor
     xla: bool
+    unrolled: bool = False
 
     @property
     def steps(self) -> int | tf.Tensor:

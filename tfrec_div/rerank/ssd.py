@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec_div._keras import keras, tf
-from tfrec_div.rerank.greedy import Selection, State, keep_closed, put
+from tfrec_div.rerank.greedy import Selection, State, keep_closed, new_table, put
 from tfrec_div.rerank.kernel_reranker import KernelReranker
 from tfrec_div.rerank.kernels import Kernel
 from tfrec_div.rerank.pool import Pool
@@ -123,8 +123,8 @@ class SSD(KernelReranker):
                 explained = [put(explained[0], step % slots, part)]
             return keep_closed(gain, gains(left)), (left, put(basis, step % slots, new), *explained)
 
-        state: State = (left, tf.zeros([batch, slots, rows.dim]))
+        state: State = (left, new_table(pool, slots, rows.dim))
         if self.window is not None:
-            state = (*state, tf.zeros([batch, slots, columns]))
+            state = (left, tf.zeros([batch, slots, rows.dim]), tf.zeros([batch, slots, columns]))
         gain = tf.where(pool.valid, gains(left), float("-inf"))
         return Selection(pool.scores, gain, update, state, self.window)
