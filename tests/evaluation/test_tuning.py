@@ -196,6 +196,19 @@ def test_another_reranker_can_be_tuned(recommender, parts):
     assert isinstance(recommender.reranker, MMR)
 
 
+@pytest.mark.filterwarnings("ignore:only")
+def test_a_fold_whose_other_users_have_none_of_the_metric_chooses_no_level(wanted, monkeypatch):
+    # Item 0 comes to one user alone. Without that user there is no share to be lost; with all 20 there is.
+    monkeypatch.setitem(LEVELS, 0.0, (19, 1))
+    monkeypatch.setitem(LEVELS, 0.2, (19, 2))
+    few = wanted.subset(wanted.interactions.take(np.arange(20)))
+    found = tune(Known(wanted), few, "recall@2 -1%", "ild_vectors@2", levels=[0.2], progress=False)
+    assert (found.level, sorted(found.chosen)) == (0.2, [0.0, 0.2, 0.2, 0.2, 0.2])
+    monkeypatch.setitem(LEVELS, 0.0, (20, 1))
+    with pytest.raises(ValueError, match="recall@2 is 0 without diversification"):
+        tune(Known(wanted), few, "recall@2 -1%", "ild_vectors@2", levels=[0.2], progress=False)
+
+
 def test_few_users_are_told_of(wanted):
     few = wanted.subset(wanted.interactions.take(np.arange(20)))
     with pytest.warns(UserWarning, match="only 20 users to tune on: the bounds are rough"):

@@ -89,7 +89,9 @@ def tune(
     Retrieval is done once; each level is only re-ranked. From level 0 upwards, a level is within the budget as long as
     the upper confidence bound of its loss, and of all lower levels, is: testing in a fixed sequence, so that the chance
     of a level beyond the budget is at most 1 − `confidence`, however many levels are tried (Angelopoulos et al., 2021,
-    Learn then Test). Of these levels the one with the most gain is chosen.
+    Learn then Test). Of these levels the one with the most gain is chosen. The bound is Student's, so this holds as far
+    as the mean of the users' losses is normal: with some dozens of users whose value a level changes. Where hardly
+    anybody's changes, as with few users and a metric that is mostly 0, a bound is too low.
 
     Then the choice is confirmed on users that had no part in it: each fold's users are measured at the level that the
     other folds choose, and if the bound of their loss is beyond the budget, the highest of the levels chosen is given
@@ -160,8 +162,8 @@ def tune(
     kept, gained = values[allowed.metric], values[metric]
     fold = np.random.default_rng(seed).permutation(kept.shape[1]) % folds
     signed = -gained if gain.startswith("-") else gained
-    place, chosen, held_out = _search(kept, signed, allowed, fold, confidence)
     losses = [allowed.loss(kept[0], row, confidence) for row in kept]
+    place, chosen, held_out = _search(kept, signed, allowed, fold, confidence)
     curve = pd.DataFrame({"level": grid})
     for name, rows in values.items():
         intervals = np.array([bootstrap_interval(row, seed=seed) for row in rows])
@@ -267,6 +269,8 @@ def _choose(
     kept: np.ndarray, gained: np.ndarray, budget: Budget, users: np.ndarray, confidence: float, highest: int
 ) -> int:
     """Returns the place of the level with the most gain among the first ones within the budget; 0 without any."""
+    if budget.kind == "relative" and not np.nansum(kept[0, users]):
+        return 0  # of these users nobody has any of it, so they tell no share of it
     within = 0
     for row in kept[: highest + 1]:
         if not budget.loss(kept[0, users], row[users], confidence)[1] <= budget.allowed:
