@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfrec_div import metrics
 from tfrec_div.metrics import (
     SystemCounts,
     aclt,
@@ -86,6 +87,16 @@ def test_overlap_by_hand():
     assert average_overlap(np.array([[0, 1, 2]] * 4), 5) == pytest.approx(1.0)
     assert average_overlap(np.array([[0], [1]]), 2) == 0.0
     assert average_overlap(np.array([[0, 1]]), 2) == 0.0
+
+
+@pytest.mark.parametrize(("users", "k"), [(31, 3), (7, 6), (9, 6)])
+def test_equal_lists_are_not_more_than_equal(users, k):
+    rows = np.tile(np.arange(k), (users, 1))
+    streaming = metrics.streaming.Personalization(num_items=12)
+    streaming.update_state(rows)
+    assert 0.0 <= personalization(rows, 12) < 1e-12
+    assert average_overlap(rows, 12) <= 1.0
+    assert 0.0 <= float(streaming.result()) < 1e-12
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -151,7 +151,8 @@ class SystemCounts:
         if self.filled < 2:
             return 0.0
         pairs = self.filled * (self.filled - 1)
-        return float((self._directions @ self._directions - self.filled) / pairs)
+        # Rounding must not make equal lists more than equal.
+        return min(float((self._directions @ self._directions - self.filled) / pairs), 1.0)
 
     def personalization(self) -> float:
         """1 − `average_overlap`."""

@@ -44,4 +44,4 @@ class Personalization(ItemCountMetric):
         # Of a single list nothing is left but rounding.
         several = pairs > 1e-9 * tf.square(self.filled)
         overlap = (tf.reduce_sum(tf.square(self.counts)) - self.alone) / tf.where(several, pairs, 1.0)
-        return 1.0 - tf.where(several, overlap, 0.0)
+        return 1.0 - tf.where(several, tf.minimum(overlap, 1.0), 0.0)  # equal lists are not more than equal
