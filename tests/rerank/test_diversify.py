@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
-from tfrec_div.rerank import MMR, AtMost, diversify
+from tfrec_div.rerank import MMR, AtMost, MinGap, diversify
 
 SCORES = np.array([[0.9, 0.8, 0.7, 0.1], [0.1, 0.2, 0.3, 0.4]])
 VECTORS = np.array([[[1, 0], [1, 0], [0, 1], [0, 1]], [[1, 0], [0, 1], [1, 0], [1, 0]]], float)
@@ -103,3 +105,15 @@ def test_scores_without_an_axis_are_refused():
         ValueError, match=r"scores must be \[candidates\] or \[batch, candidates\]; received \[\]"
     ):
         diversify(1.0, [[1.0]])
+
+
+def test_constraints_that_give_way_are_told_of():
+    scores, vectors = np.array([[4.0, 3.0, 2.0, 1.0]] * 2), np.ones((2, 4, 1))
+    brand = {"brand": np.array([[7, 7, 7, 7], [7, 5, 6, 4]])}
+    options = {"k": 3, "features": brand, "constraints": [AtMost(1, by="brand"), MinGap(1, by="brand")]}
+    told = r"of 2 lists: AtMost\(1, by='brand'\) for 1, MinGap\(1, by='brand'\) for 1"
+    with pytest.warns(UserWarning, match=told):
+        diversify(scores, vectors, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        diversify(scores[1], vectors[1], **{**options, "features": {"brand": brand["brand"][1]}})

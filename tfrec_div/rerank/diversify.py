@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,8 @@ def diversify(
         **options: further arguments of the method's class.
 
     Returns:
-        Positions int32 `[k]` or `[batch, k]`, best first, padded with −1.
+        Positions int32 `[k]` or `[batch, k]`, best first, padded with −1. A warning tells of constraints that had to
+        give way; for which lists, `Reranker.relaxed` says.
 
     Raises:
         ValueError: an unknown method, a shape that does not fit, a NaN.
@@ -104,7 +106,16 @@ def diversify(
         compiled = worth_compiling(tensors) if jit_compile is None else jit_compile
         check_values("diversify", tensors, features=not compiled)
         picks = (layer.compiled(tensors, "diversify") if compiled else layer.traced(tensors)).numpy()
+        if layer.constraints:
+            _tell_of_relaxed(layer, tensors, picks)
     return picks[0] if one_list else picks
+
+
+def _tell_of_relaxed(layer: Reranker, tensors: dict[str, Any], picks: np.ndarray) -> None:
+    broken = {name: int(np.sum(one)) for name, one in layer.relaxed(tensors, picks).items()}
+    if any(broken.values()):
+        counts = ", ".join(f"{name} for {count}" for name, count in broken.items() if count)
+        warnings.warn(f"constraints that could not be kept, of {len(picks)} lists: {counts}", stacklevel=3)
 
 
 def _array(key: str, value: Any) -> np.ndarray:
