@@ -345,3 +345,8 @@ def test_methods_of_two_groups_refuse_more_at_construction(model, shop, users, m
     assert other.recommend(users).rows.min() >= 0
     with pytest.raises(ValueError, match=f"{name} expects codes"):
         other.with_reranker(method(k=5))
+
+
+def test_lists_that_belong_to_nobody_are_refused(model, shop, users):
+    with pytest.raises(ValueError, match=r"lists of item ids by user id, .* got \['i1'\]"):
+        make(model, shop, None).recommend(users[:1], context=["i1"])

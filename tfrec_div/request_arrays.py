@@ -74,7 +74,12 @@ def rows_by_user(schema: Schema, users: np.ndarray, items: Mapping[str, Iterable
         schema: Which knows the items.
         users: User ids.
         items: Item ids by user id; users without any may lack.
+
+    Raises:
+        ValueError: If these are no lists by user id.
     """
+    if items is not None and not isinstance(items, Mapping):
+        raise ValueError(f"expected lists of item ids by user id, such as {{'u1': ['i1']}}, got {items!r}")
     return padded_rows(schema, [() if not items else items.get(user, ()) for user in users])
 
 
