@@ -69,3 +69,24 @@ def test_nan_under_the_mask_is_nobodys_business():
     scores = np.array([[1.0, np.nan, 2.0, 0.0]] * 2, np.float32)
     mask = np.array([[True, False, True, True]] * 2)
     assert MMR(k=4)({**GOOD, "scores": scores, "candidate_mask": mask}).numpy()[0].tolist() == [2, 0, 3, -1]
+
+
+@pytest.mark.parametrize("call", [MMR.__call__, lambda layer, inputs: tf.function(layer)(inputs)])
+def test_one_level_of_0_for_all_lists_is_the_order_of_the_scores(call):
+    tensors = {"scores": tf.constant([[1.0, 3.0, 2.0], [5.0, 4.0, 6.0]]), "vectors": tf.ones([2, 3, 2])}
+    assert call(MMR(k=2), {**tensors, "diversity": tf.constant(0.0)}).numpy().tolist() == [[1, 2], [2, 0]]
+
+
+def test_a_layer_of_ones_own_is_built_by_an_eager_call():
+    class Weighted(MMR):
+        def build(self, input_shape):
+            self.weight = self.add_weight(name="weight", shape=(), initializer="ones")
+            super().build(input_shape)
+
+        def start(self, pool):
+            return super().start(pool._replace(relevance=self.weight * pool.relevance))
+
+    tensors = {key: tf.constant(value) for key, value in GOOD.items()}
+    layer = Weighted(k=2)
+    assert layer(tensors).numpy().tolist() == [[0, 1], [0, 1]]
+    assert len(layer.weights) == 1
