@@ -40,6 +40,8 @@ GOOD = {"scores": np.zeros((2, 4), np.float32), "vectors": np.ones((2, 4, 3), np
         ({"diversity": np.array([0.5, 1.2])}, r"inputs\['diversity'\] must lie in \[0, 1\]; received 1.2"),
         ({"k": 0}, r"inputs\['k'\] must be at least 1; received 0"),
         ({"k": np.array([1, 2])}, r"inputs\['k'\] must have the shape a scalar; received \[2\]"),
+        ({"k": 2.7}, r"inputs\['k'\] must be whole numbers; received 2.7"),
+        ({"pinned": np.array([[0.5], [1.0]])}, r"inputs\['pinned'\] must be whole numbers; received 0.5"),
         ({"vectors": np.full((2, 4, 3), np.inf)}, r"inputs\['vectors'\] must be finite.*inf at \(0, 0, 0\)"),
     ],
 )
@@ -90,3 +92,11 @@ def test_a_layer_of_ones_own_is_built_by_an_eager_call():
     layer = Weighted(k=2)
     assert layer(tensors).numpy().tolist() == [[0, 1], [0, 1]]
     assert len(layer.weights) == 1
+
+
+def test_codes_that_do_not_fit_are_refused_whatever_their_type():
+    large = np.full((2, 4), 2**40 + 5, np.uint64)  # would become 5
+    with pytest.raises(ValueError, match=r"inputs\['brand'\] must be codes within 32 bits.*1099511627781"):
+        MMR(k=2, kernel="equality(brand)")({"scores": GOOD["scores"], "brand": large})
+    fits = {"scores": GOOD["scores"], "brand": np.full((2, 4), 5, np.uint32)}
+    assert MMR(k=2, kernel="equality(brand)")(fits).numpy().tolist() == [[0, 1], [0, 1]]
