@@ -90,3 +90,42 @@ def test_run_time_k():
     inputs = lists(16, 30)
     layer = MMR(k=10)
     np.testing.assert_array_equal(layer({**inputs, "k": 4}).numpy(), layer(inputs).numpy()[:, :4])
+
+
+@pytest.mark.parametrize("order", ["picks", "score"])
+def test_minus_0_ties_with_0(order):
+    inputs = lists(16, 4)
+    inputs["scores"] = np.tile(np.array([-0.0, 0.0, -0.0, 0.0], np.float32), (16, 1))
+    layer = MMR(k=4, diversity=0.0 if order == "picks" else 0.5, order=order)
+    assert layer(inputs).numpy().tolist() == [[0, 1, 2, 3]] * 16
+
+
+def test_no_list_at_all_gives_no_page():
+    assert diversify(**lists(0, 5), k=3, jit_compile=True).shape == (0, 3)
+
+
+@pytest.mark.parametrize("open_axes", [(0,), (1,), (0, 1, 2)])
+def test_a_signature_may_leave_sizes_open(open_axes):
+    inputs = {key: tf.constant(value) for key, value in lists(3, 40).items()}
+    specs = {
+        key: tf.TensorSpec([None if n in open_axes else size for n, size in enumerate(value.shape)])
+        for key, value in inputs.items()
+    }
+    layer = MMR(k=4)
+    function = tf.function(layer, jit_compile=True, input_signature=[specs])
+    np.testing.assert_array_equal(function(inputs), layer(inputs))
+
+
+def test_open_sizes_of_a_feature_alone():
+    inputs = {key: tf.constant(value) for key, value in lists(3, 40).items()}
+    specs = {"scores": tf.TensorSpec([3, 40]), "vectors": tf.TensorSpec([3, None, None])}
+    layer = MMR(k=4)
+    function = tf.function(layer, jit_compile=True, input_signature=[specs])
+    np.testing.assert_array_equal(function(inputs), layer(inputs))
+
+
+def test_a_context_may_be_empty():
+    inputs = {key: tf.constant(value) for key, value in lists(3, 40).items()}
+    layer = MMR(k=4)
+    empty = {**inputs, "context_vectors": tf.zeros([3, 0, 8])}
+    np.testing.assert_array_equal(tf.function(layer, jit_compile=True)(empty), layer(inputs))

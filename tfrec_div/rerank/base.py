@@ -136,8 +136,9 @@ class Reranker(keras.layers.Layer):
                 key: np.asarray(value) if isinstance(value, (list, tuple)) else value
                 for key, value in inputs.items()
             }
-        if tf.executing_eagerly() and not args and not kwargs and _has_values(inputs):
-            # What Keras does around a call takes as long as re-ranking dozens of lists, and none of it is needed.
+        if tf.executing_eagerly() and self.built and not args and not kwargs and _has_values(inputs):
+            # What Keras does around a call takes as long as re-ranking dozens of lists, and none of it is needed
+            # but for the first one's `build`.
             return self.call(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
@@ -162,8 +163,8 @@ class Reranker(keras.layers.Layer):
 
     def in_graph(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Positions of checked inputs, by the ops that suit the place: all lists in step, or one by one."""
-        shape = inputs["scores"].shape
-        if in_xla() and shape.is_fully_defined() and shape[0]:
+        known = all(value.shape.is_fully_defined() for value in inputs.values())
+        if in_xla() and known and inputs["scores"].shape[0]:
             picks = self._picks(inputs)
             return by_query(_levels(inputs), lambda one: self.page(one, picks), picks)[0]
         return self.page(inputs, self._picks(inputs))
@@ -190,7 +191,10 @@ class Reranker(keras.layers.Layer):
             chosen, trusted = greedy(pool, selection, self.may_run_out)
             if "diversity" in inputs:
                 all_picks = picks if trusted is None else trusted
-                trusted = tf.where(pool.diversity > 0.0, all_picks, 0)
+                none = tf.zeros_like(
+                    pool.scores[:, :1], tf.int32
+                )  # per list, also where one level is for all
+                trusted = tf.where(pool.diversity > 0.0, all_picks, none)
             positions = complete(pool, chosen, trusted)
         if self.order == "score":
             positions = in_score_order(pool, positions)

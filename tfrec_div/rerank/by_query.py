@@ -54,10 +54,10 @@ def _one(key: str, value: tf.Tensor, number: tf.Tensor) -> tf.Tensor | Rows:
         return tf.slice(value, [number] + [0] * (value.shape.rank - 1), [1, *value.shape[1:]])
     length, dim = value.shape[1:]
     # Read and written: twice the bytes of a block.
-    size = max(1, min(length, BLOCK_BYTES // (8 * max(dim, 1)))) if not key.startswith(CONTEXT) else length
-    blocks = -(-length // size)
-    size = -(-length // blocks)
-    starts = range(0, length, size)
+    size = length if key.startswith(CONTEXT) else min(length, BLOCK_BYTES // (8 * max(dim, 1)))
+    blocks = -(-length // max(size, 1))
+    size = -(-length // max(blocks, 1))
+    starts = range(0, length, size) if length else [0]  # a context may be empty
     return Rows(
         *(tf.slice(value, [number, start, 0], [1, min(size, length - start), dim])[0] for start in starts)
     )

@@ -99,7 +99,7 @@ def diversify(
     lists, candidates = arrays["scores"].shape
     arrays["diversity"] = _array("diversity", np.nan if diversity is None else diversity)
     tensors = layer.checked(arrays, name="diversify")
-    if candidates == 0:
+    if lists == 0 or candidates == 0:
         picks = np.full([lists, k], -1, np.int32)
     else:
         tensors["diversity"] = tf.broadcast_to(tensors["diversity"], [lists])

@@ -86,7 +86,7 @@ def _tensor(name: str, key: str, value: object) -> tf.Tensor:
     dtype = {"candidate_mask": tf.bool, "k": tf.int32, "pinned": tf.int32}.get(key, tf.float32)
     if tensor.shape.rank == 2 and _kind(key) in ("groups", "attribute"):
         dtype = tf.int32
-        if tensor.dtype == tf.int64 and tf.executing_eagerly():
+        if tensor.dtype in (tf.int64, tf.uint64, tf.uint32) and tf.executing_eagerly():
             _check_codes(name, key, tensor.numpy())
         if not (tensor.dtype.is_integer or tensor.dtype.is_bool):
             raise ValueError(
@@ -95,6 +95,12 @@ def _tensor(name: str, key: str, value: object) -> tf.Tensor:
             )
     if tensor.dtype == dtype:
         return tensor
+    if dtype == tf.int32 and tensor.dtype.is_floating and tf.executing_eagerly():
+        values = np.atleast_1d(tensor.numpy())
+        if (values % 1 != 0).any():
+            raise ValueError(
+                f"{name}: inputs[{key!r}] must be whole numbers; received {values[values % 1 != 0][0]}"
+            )
     if dtype == tf.bool or tensor.dtype == tf.string:
         raise ValueError(f"{name}: inputs[{key!r}] must be {dtype.name}; received {tensor.dtype.name}")
     return tf.cast(tensor, dtype)

@@ -73,6 +73,8 @@ def make_pool(
     diversity = tf.reshape(inputs.get("diversity", tf.constant(level)), [-1, 1])
     diversity = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), level, diversity), 0.0, 1.0)
     relevance = normalize_scores(scores, valid, normalization)
+    if in_xla():
+        scores = tf.where(scores == 0.0, 0.0, scores)  # its top_k puts -0 behind 0
     scores = tf.where(valid, scores, float("-inf"))
     names = [key for key in inputs if CONTEXT + key in inputs]
     features = {

@@ -65,9 +65,11 @@ def sum_of_squares(rows: tf.Tensor) -> tf.Tensor:
     if in_xla():
         # The sums of a product are taken by vectors. XLA and its compiler would undo a product with ones that they
         # could see through: this one holds the number next to 1 where the first row is not a number.
-        flat = tf.reshape(squares, [-1, rows.shape[-1]])
+        shape = tf.shape(rows)  # a signature may leave sizes open, which XLA knows when it compiles
+        flat = tf.reshape(squares, [-1, shape[-1]])
         ones = tf.where(flat[:1] >= 0.0, 1.0, _ABOVE_ONE)
-        return tf.reshape(tf.matmul(ones, flat, transpose_b=True), rows.shape[:-1])
+        sums = tf.reshape(tf.matmul(ones, flat, transpose_b=True), shape[:-1])
+        return tf.ensure_shape(sums, rows.shape[:-1])
     return tf.square(tf.math.reduce_euclidean_norm(rows, axis=-1))
 
 
