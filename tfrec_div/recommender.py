@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tfrec_div.request_arrays import checked_length, checked_levels, latest_last
 from tfrec_div.rerank.adaptive import Adaptive
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.compiled import worth_compiling
+from tfrec_div.rerank.constraints.gave_way import warn_of_broken
 from tfrec_div.stages import Stages
 
 __all__ = ["Recommendations", "Recommender"]
@@ -362,11 +362,7 @@ class Recommender(Stages):
             rows[part], scores[part] = page[0].numpy(), page[1].numpy()
             for name, missed in page[2].items():
                 relaxed.setdefault(name, np.zeros(count, bool))[part] = missed.numpy()
-        if any(missed.any() for missed in relaxed.values()):
-            counts = ", ".join(
-                f"{name} for {missed.sum()}" for name, missed in relaxed.items() if missed.any()
-            )
-            warnings.warn(f"constraints that could not be kept, of {count} users: {counts}", stacklevel=3)
+        warn_of_broken(relaxed, f"{count} users", stacklevel=3)
         return rows, scores, relaxed
 
     def _page_length(self, k: int | None) -> int:

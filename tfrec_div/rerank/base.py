@@ -191,9 +191,8 @@ class Reranker(keras.layers.Layer):
             chosen, trusted = greedy(pool, selection, self.may_run_out)
             if "diversity" in inputs:
                 all_picks = picks if trusted is None else trusted
-                none = tf.zeros_like(
-                    pool.scores[:, :1], tf.int32
-                )  # per list, also where one level is for all
+                # A number for each list, also where one level is for all.
+                none = tf.zeros_like(pool.scores[:, :1], tf.int32)
                 trusted = tf.where(pool.diversity > 0.0, all_picks, none)
             positions = complete(pool, chosen, trusted)
         if self.order == "score":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from tfrec_div._keras import tf
 from tfrec_div.rerank.base import Reranker
 from tfrec_div.rerank.compiled import worth_compiling
+from tfrec_div.rerank.constraints.gave_way import warn_of_broken
 from tfrec_div.rerank.inputs import CONTEXT, NOT_IN_CONTEXT, check_values
 from tfrec_div.rerank.methods import reranker_class
 
@@ -107,15 +107,8 @@ def diversify(
         check_values("diversify", tensors, features=not compiled)
         picks = (layer.compiled(tensors, "diversify") if compiled else layer.traced(tensors)).numpy()
         if layer.constraints:
-            _tell_of_relaxed(layer, tensors, picks)
+            warn_of_broken(layer.relaxed(tensors, picks), f"{lists} lists", stacklevel=2)
     return picks[0] if one_list else picks
-
-
-def _tell_of_relaxed(layer: Reranker, tensors: dict[str, Any], picks: np.ndarray) -> None:
-    broken = {name: int(np.sum(one)) for name, one in layer.relaxed(tensors, picks).items()}
-    if any(broken.values()):
-        counts = ", ".join(f"{name} for {count}" for name, count in broken.items() if count)
-        warnings.warn(f"constraints that could not be kept, of {len(picks)} lists: {counts}", stacklevel=3)
 
 
 def _array(key: str, value: Any) -> np.ndarray:

@@ -88,12 +88,13 @@ class Rows:
         # factors to the products.
         return Rows(*rows.blocks) if in_xla() else rows
 
-    def finite(self, norms: tf.Tensor) -> Rows:
-        """Zeros in place of the rows that are not finite, told by their lengths `[batch, candidates]`.
+    def finite(self, norms: tf.Tensor, factors: tf.Tensor | float = 1.0) -> Rows:
+        """The rows times factors that broadcast to `[batch, candidates]`, but zeros in place of those not finite.
 
-        Such rows are possible in a graph, or where candidates are masked.
+        These are told by their lengths `[batch, candidates]`. They are possible in a graph, or where candidates are
+        masked.
         """
-        return self.times(tf.cast(tf.math.is_finite(norms), tf.float32))
+        return self.times(tf.where(tf.math.is_finite(norms), factors, 0.0))
 
     def unit(self, lengths: tf.Tensor | float = 1.0) -> Rows:
         """Rows of the given length `[batch, candidates]` or broadcast to it.
@@ -103,22 +104,13 @@ class Rows:
         similarity costs nothing per step.
         """
         norms = self.norms()
-        factors = lengths / tf.maximum(norms, _SMALLEST_NORM)
-        return self.times(tf.where(tf.math.is_finite(norms), factors, 0.0))
+        return self.finite(norms, lengths / tf.maximum(norms, _SMALLEST_NORM))
 
     def take(self, pick: tf.Tensor) -> tf.Tensor:
         """The row `[batch, dim]` of one candidate of each list, `pick` int32 `[batch]`."""
         if not self.one_list:
             return tf.squeeze(self._picked(pick), 1)
-        row, start = 0.0, 0
-        for block in self._blocks:
-            if len(self._blocks) == 1:
-                row = tf.gather(block, pick)
-                break
-            size = block.shape[0]
-            inside = (pick >= start) & (pick < start + size)
-            found = tf.gather(block, tf.clip_by_value(pick - start, 0, size - 1))
-            row, start = tf.where(inside[:, tf.newaxis], found, row), start + size
+        row = tf.gather(self._blocks[0], pick) if len(self._blocks) == 1 else self._picked_of_blocks(pick)
         if self._scale is None:
             return row
         return tf.math.multiply_no_nan(row, tf.gather(self._scale, tf.expand_dims(pick, 1), batch_dims=1))
@@ -161,6 +153,16 @@ class Rows:
         if self._scale is None:
             return rows
         return tf.math.multiply_no_nan(rows, tf.expand_dims(tf.gather(self._scale, pick, batch_dims=1), 2))
+
+    def _picked_of_blocks(self, pick: tf.Tensor) -> tf.Tensor:
+        """A row of a single list `[1, dim]`."""
+        row, start = 0.0, 0
+        for block in self._blocks:
+            size = block.shape[0]
+            inside = (pick >= start) & (pick < start + size)
+            found = tf.gather(block, tf.clip_by_value(pick - start, 0, size - 1))
+            row, start = tf.where(inside[:, tf.newaxis], found, row), start + size
+        return row
 
     def _batch_dot(self, rows: tf.Tensor) -> tf.Tensor:
         # Not tf.matmul: oneDNN's rewrite of it costs 60 microseconds a call, more than a product with a few lists.

@@ -39,19 +39,14 @@ class Cosine(Kernel):
         weight = tf.reshape(tf.convert_to_tensor(weight, tf.float32), [-1, 1])
         if self.normalize:
             return Products(pool.features[self.feature].unit(tf.sqrt(weight)))
-        return Products(_clean(pool.features[self.feature], tf.sqrt(weight)), weight)
+        rows = pool.features[self.feature]
+        return Products(rows.finite(rows.norms(), tf.sqrt(weight)), weight)
 
     def rows(self, pool: Pool) -> Rows:
         """Rows of length 1."""
         rows = self._rows(pool)
-        return rows.unit() if self.normalize else _clean(rows, 1.0)
+        return rows.unit() if self.normalize else rows.finite(rows.norms())
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {**super().get_config(), "normalize": self.normalize}
-
-
-def _clean(rows: Rows, factor: tf.Tensor | float) -> Rows:
-    """The rows times a factor `[batch, 1]`, zeros in place of rows that are not finite."""
-    norms = rows.norms()
-    return rows.times(tf.where(tf.math.is_finite(norms), factor, 0.0))

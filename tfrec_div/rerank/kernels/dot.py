@@ -34,5 +34,4 @@ class Dot(Kernel):
 
     def _times(self, pool: Pool, factor: tf.Tensor | float) -> Rows:
         rows = self._rows(pool)
-        norms = rows.norms()
-        return rows.times(tf.where(tf.math.is_finite(norms), factor, 0.0))
+        return rows.finite(rows.norms(), factor)
